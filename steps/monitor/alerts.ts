@@ -1,8 +1,17 @@
-import { toPgdbaError } from "../../engine/errors.ts";
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { type Group, type Heard, rowsOf } from "./watch/alerts.ts";
-import { silencesOf } from "./watch/silences.ts";
+import { rulesThere } from "./node/rules-there.ts";
+import {
+  type Group,
+  type Heard,
+  rowsOf,
+  rowsWithoutPrometheus,
+  type Written,
+} from "./watch/alerts.ts";
+import { type Silence, silencesOf } from "./watch/silences.ts";
 
+const STATES = ["firing", "pending", "inactive", "broken", "unknown"] as const;
 const TEXT = { type: ["string", "null"] } as const;
 const TEXTS = { type: "array", items: { type: "string" } } as const;
 
@@ -11,19 +20,21 @@ export default defineStep({
   summary:
     "The alerting rules in force, with state, value, since when, and what keeps one from being told",
   docs: `Asks Prometheus for the rules and Alertmanager for who hears of them. Where Alertmanager does not answer, \`told\` is false, and nothing is said of silences and receivers.
-Alerts of other clusters that the same Prometheus watches are left out.`,
+Where Prometheus does not, \`evaluated\` is false: those fire that Alertmanager still has, which forgets an alert a minute or some after it was last told of it, and of the rules, as they stand in the files,
+no state is known. Alerts of other clusters that the same Prometheus watches are left out.`,
   example: `- monitor.alerts: {}
 `,
   effect: "read",
   idempotent: true,
   needs: ["monitoring"],
+  uses: ["nodes"],
   input: {
     type: "object",
     additionalProperties: false,
     properties: {
       states: {
         type: "array",
-        items: { type: "string", enum: ["firing", "pending", "inactive", "broken"] },
+        items: { type: "string", enum: STATES },
         default: [],
         description: "Only these; all without any",
       },
@@ -32,7 +43,7 @@ Alerts of other clusters that the same Prometheus watches are left out.`,
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["alerts", "rules", "firing", "pending", "told"],
+    required: ["alerts", "rules", "firing", "pending", "told", "evaluated"],
     properties: {
       alerts: {
         type: "array",
@@ -58,7 +69,7 @@ Alerts of other clusters that the same Prometheus watches are left out.`,
           properties: {
             alert: { type: "string" },
             severity: TEXT,
-            state: { type: "string", enum: ["firing", "pending", "inactive", "broken"] },
+            state: { type: "string", enum: STATES },
             instance: { ...TEXT, description: "The member that it is about" },
             labels: { type: "object" },
             value: { type: ["number", "null"], description: "What the rule's expression gives" },
@@ -68,45 +79,86 @@ Alerts of other clusters that the same Prometheus watches are left out.`,
             receivers: TEXTS,
             text: { ...TEXT, description: "What it says; of a broken rule, the error" },
             for_seconds: {
-              type: "number",
+              type: ["number", "null"],
               description: "How long it must last before the rule fires",
             },
-            group: { type: "string" },
-            file: { type: "string" },
+            group: TEXT,
+            file: TEXT,
           },
         },
       },
       rules: { type: "integer" },
-      firing: { type: "integer" },
-      pending: { type: "integer" },
+      firing: { type: ["integer", "null"], description: "Null where nobody tells" },
+      pending: { type: ["integer", "null"], description: "Only Prometheus tells" },
       told: { type: "boolean", description: "Alertmanager answers" },
+      evaluated: { type: "boolean", description: "Prometheus answers" },
     },
   },
   async run(ctx, { states = [] }) {
-    const monitoring = await ctx.use("monitoring");
     const cluster = ctx.target.cluster!;
-    const told = (await monitoring.ask("prometheus", "/api/v1/rules", {
-      query: { type: "alert" },
-    })) as unknown as { groups: Group[] };
-    let heard: Heard[] = [];
-    let silences: Awaited<ReturnType<typeof silencesOf>> = [];
-    let isHeard = true;
-    try {
-      heard = (await monitoring.ask("alertmanager", "/api/v2/alerts")) as unknown as Heard[];
-      silences = await silencesOf(monitoring, cluster);
-    } catch (error) {
-      ctx.signal.throwIfAborted();
-      isHeard = false;
-      ctx.warn(`Nothing is known of silences and receivers: ${toPgdbaError(error).message}`);
-    }
-    const all = rowsOf(cluster, told.groups, heard, silences);
+    const [groups, { heard, silences, isHeard }] = await Promise.all([
+      groupsOf(ctx),
+      heardOf(ctx, cluster),
+    ]);
+    const files = groups === null ? await rulesThere(ctx) : [];
+    const all =
+      groups === null
+        ? rowsWithoutPrometheus(cluster, files, heard, silences)
+        : rowsOf(cluster, groups, heard, silences);
     const count = (state: string): number => all.filter((one) => one.state === state).length;
     return {
       alerts: states.length === 0 ? all : all.filter(({ state }) => states.includes(state)),
-      rules: told.groups.reduce((sum, { rules }) => sum + rules.length, 0),
-      firing: count("firing"),
-      pending: count("pending"),
+      rules:
+        groups === null
+          ? alertsIn(files)
+          : groups.reduce((sum, { rules }) => sum + rules.length, 0),
+      firing: groups === null && !isHeard ? null : count("firing"),
+      pending: groups === null ? null : count("pending"),
       told: isHeard,
+      evaluated: groups !== null,
     };
   },
 });
+
+const alertsIn = (files: readonly Written[]): number =>
+  files
+    .flatMap(({ groups }) => groups.flatMap(({ rules }) => rules))
+    .filter(({ alert }) => alert !== undefined).length;
+
+/** Null where Prometheus does not tell. */
+async function groupsOf(ctx: StepContext): Promise<Group[] | null> {
+  const asked = () => ask(ctx, "prometheus", "/api/v1/rules", { type: "alert" });
+  const told = await orSay(ctx, "Only Alertmanager and the files of rules are told of", asked);
+  return (told as { groups: Group[] } | null)?.groups ?? null;
+}
+
+async function heardOf(ctx: StepContext, cluster: string) {
+  const said = "Nothing is known of silences and receivers";
+  const told = await orSay(ctx, said, async () => ({
+    heard: (await ask(ctx, "alertmanager", "/api/v2/alerts")) as unknown as Heard[],
+    silences: await silencesOf(await ctx.use("monitoring"), cluster),
+  }));
+  const none = { heard: [] as Heard[], silences: [] as Silence[] };
+  return { ...(told ?? none), isHeard: told !== null };
+}
+
+async function ask(
+  ctx: StepContext,
+  of: "prometheus" | "alertmanager",
+  path: string,
+  query: Record<string, string> = {},
+): Promise<Json> {
+  return (await ctx.use("monitoring")).ask(of, path, { query });
+}
+
+/** Null where it can't be had, which is a warning. */
+async function orSay<T>(ctx: StepContext, what: string, act: () => Promise<T>): Promise<T | null> {
+  try {
+    return await act();
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (!(error instanceof PgdbaError)) throw error;
+    ctx.warn(`${what}: ${error.message}`);
+    return null;
+  }
+}

@@ -61,24 +61,21 @@ Prometheus has none. A figure that it has nothing of in all that time is left ou
       end: String(grid.end),
       step: String(grid.step),
     };
-    const figures = [];
-    for (const { what, unit, expr } of figuresOf(ctx.target.cluster!, grid.step)) {
-      const told = (await monitoring.ask("prometheus", "/api/v1/query_range", {
-        query: { query: expr, ...query },
-      })) as unknown as { result: { values: [number, string][] }[] };
-      const values = onGrid(grid, told.result[0]?.values ?? []);
+    // All at once: a slow one takes its time once, and not for each of them.
+    const told = await Promise.all(
+      figuresOf(ctx.target.cluster!, grid.step).map(async ({ what, unit, expr }) => {
+        const { result } = (await monitoring.ask("prometheus", "/api/v1/query_range", {
+          query: { query: expr, ...query },
+        })) as unknown as { result: { values: [number, string][] }[] };
+        return { what, unit, values: onGrid(grid, result[0]?.values ?? []) };
+      }),
+    );
+    const figures = told.flatMap(({ what, unit, values }) => {
       const known = values.filter((one): one is number => one !== null);
-      if (known.length === 0) continue;
-      figures.push({
-        what,
-        unit,
-        now: known.at(-1)!,
-        least: Math.min(...known),
-        most: Math.max(...known),
-        course: sparkline(values),
-        values,
-      });
-    }
+      if (known.length === 0) return [];
+      const [now, least, most] = [known.at(-1)!, Math.min(...known), Math.max(...known)];
+      return [{ what, unit, now, least, most, course: sparkline(values), values }];
+    });
     const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
     return { from: at(grid.start), to: at(grid.end), step_seconds: grid.step, figures };
   },

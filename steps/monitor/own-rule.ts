@@ -7,7 +7,7 @@ import { must } from "../backup/schedule/node-home.ts";
 import { defineStep } from "../define.ts";
 import { askPrometheus, reload, textOf } from "./node/ask.ts";
 import { portsOf, withNodes } from "./node/beside.ts";
-import { FOLDER, PORT, RULES } from "./node/places.ts";
+import { FOLDER, OWN_RULES as FILE, PORT } from "./node/places.ts";
 import {
   type Alert,
   alertIn,
@@ -19,7 +19,6 @@ import {
 import { putOver } from "./node/put-files.ts";
 import { RULE_FILES } from "./node/rules.ts";
 
-const FILE = `${RULES}/own.rules.yml`;
 const MARK = `printf '%s' "$2" > "$1"`;
 const POLL_MS = 250;
 /** It is evaluated every three seconds. */

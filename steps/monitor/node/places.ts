@@ -4,6 +4,8 @@ export const HOME = "/var/lib/pgdba";
 export const FOLDER = `${HOME}/monitor`;
 export const TARGETS = `${FOLDER}/targets`;
 export const RULES = `${FOLDER}/rules`;
+/** Those of the user's own, which `monitor setup` leaves alone. */
+export const OWN_RULES = `${RULES}/own.rules.yml`;
 /** In memory: what the programs log in by. */
 export const RUN = "/run/monitoring";
 export const SECRETS = "/run/secrets";

@@ -1,4 +1,5 @@
 /** Rules of Prometheus beside the alerts of Alertmanager: what fires, and who keeps it from being heard. */
+import { parseDuration } from "../../../engine/shared/units.ts";
 import type { JsonObject } from "../../../engine/types.ts";
 import { inWords, type Silence } from "./silences.ts";
 
@@ -25,10 +26,26 @@ interface Rule {
   }[];
 }
 
+/** As they stand in a file of rules. */
+export interface Written {
+  file: string;
+  groups: {
+    name: string;
+    rules: {
+      alert?: string;
+      for?: string;
+      labels?: Record<string, string>;
+      annotations?: Record<string, string>;
+    }[];
+  }[];
+}
+
 /** As Alertmanager tells them. */
 export interface Heard {
   fingerprint: string;
   labels: Record<string, string>;
+  annotations: Record<string, string>;
+  startsAt: string;
   receivers: { name: string }[];
   status: { state: string; silencedBy: string[]; inhibitedBy: string[] };
 }
@@ -36,7 +53,8 @@ export interface Heard {
 export interface Row {
   alert: string;
   severity: string | null;
-  state: "inactive" | "pending" | "firing" | "broken";
+  /** `unknown`: nobody evaluates the rule, and Alertmanager has no alert of it. */
+  state: "inactive" | "pending" | "firing" | "broken" | "unknown";
   instance: string | null;
   labels: JsonObject;
   value: number | null;
@@ -47,12 +65,22 @@ export interface Row {
   inhibited_by: string[];
   receivers: string[];
   text: string | null;
-  for_seconds: number;
-  group: string;
-  file: string;
+  /** Null, as `group` and `file` are, of an alert whose rule is not known. */
+  for_seconds: number | null;
+  group: string | null;
+  file: string | null;
 }
 
-const STATES: Record<Row["state"], number> = { firing: 0, broken: 1, pending: 2, inactive: 3 };
+const STATES: Record<Row["state"], number> = {
+  firing: 0,
+  broken: 1,
+  pending: 2,
+  inactive: 3,
+  unknown: 4,
+};
+
+const NONE = { silenced_by: [], inhibited_by: [], receivers: [] };
+const NOTHING = { instance: null, labels: {}, value: null, since: null, ...NONE };
 
 /** One row for each alert of a rule that is pending or fires, and one for each rule without any. Alerts of other clusters are left out. */
 export function rowsOf(
@@ -62,18 +90,7 @@ export function rowsOf(
   silences: readonly Silence[],
 ): Row[] {
   const byLabels = new Map(heard.map((one) => [keyOf(one.labels), one]));
-  const nameOf = (fingerprint: string): string => {
-    const one = heard.find((each) => each.fingerprint === fingerprint);
-    if (one === undefined) return fingerprint;
-    const { alertname = fingerprint, instance } = one.labels;
-    return instance === undefined ? alertname : `${alertname} (${instance})`;
-  };
-  const silence = (id: string): string => {
-    const one = silences.find((each) => each.id === id);
-    return one === undefined
-      ? id
-      : `${id} until ${one.endsAt} by ${one.createdBy}: ${inWords(one.matchers)}`;
-  };
+  const hearing = hearingOf(heard, silences);
   const rows = groups.flatMap(({ name: group, file, rules }) =>
     rules.flatMap((rule) => {
       const base = {
@@ -83,10 +100,8 @@ export function rowsOf(
         group,
         file: file.split("/").at(-1) ?? file,
       };
-      const none = { silenced_by: [], inhibited_by: [], receivers: [] };
-      const nothing = { instance: null, labels: {}, value: null, since: null, ...none };
       if (rule.health === "err")
-        return [{ ...base, ...nothing, state: "broken" as const, text: rule.lastError ?? null }];
+        return [{ ...base, ...NOTHING, state: "broken" as const, text: rule.lastError ?? null }];
       const own = (rule.alerts ?? []).filter(
         ({ labels }) => (labels["cluster"] ?? cluster) === cluster,
       );
@@ -94,7 +109,7 @@ export function rowsOf(
         return [
           {
             ...base,
-            ...nothing,
+            ...NOTHING,
             state: "inactive" as const,
             text: rule.annotations["summary"] ?? null,
           },
@@ -110,21 +125,100 @@ export function rowsOf(
           labels,
           value: Number.isFinite(number) ? number : null,
           since: activeAt,
-          silenced_by: (told?.status.silencedBy ?? []).map(silence),
-          inhibited_by: (told?.status.inhibitedBy ?? []).map(nameOf),
-          receivers: (told?.receivers ?? []).map(({ name }) => name),
+          ...hearing(told),
           text: annotations["description"] ?? annotations["summary"] ?? null,
         };
       });
     }),
   );
-  return rows.toSorted(
+  return sorted(rows);
+}
+
+/** What is known while Prometheus tells nothing: the alerts that Alertmanager has, and the rules as they stand in the files. */
+export function rowsWithoutPrometheus(
+  cluster: string,
+  files: readonly Written[],
+  heard: readonly Heard[],
+  silences: readonly Silence[],
+): Row[] {
+  const hearing = hearingOf(heard, silences);
+  const own = heard.filter(({ labels }) => (labels["cluster"] ?? cluster) === cluster);
+  const written = files.flatMap(({ file, groups }) =>
+    groups.flatMap(({ name: group, rules }) =>
+      rules.flatMap((rule) => (rule.alert === undefined ? [] : [{ ...rule, group, file }])),
+    ),
+  );
+  const rows = written.flatMap((rule): Row[] => {
+    const severity = rule.labels?.["severity"] ?? null;
+    if (own.some((one) => isOf(one, rule))) return [];
+    const { summary = null } = rule.annotations ?? {};
+    const from = { for_seconds: secondsOf(rule.for), group: rule.group, file: rule.file };
+    return [{ alert: rule.alert!, severity, state: "unknown", ...NOTHING, text: summary, ...from }];
+  });
+  const firing = own.map((one): Row => {
+    const { labels, annotations, startsAt } = one;
+    const rule = written.find((each) => isOf(one, each));
+    return {
+      alert: labels["alertname"] ?? "",
+      severity: labels["severity"] ?? null,
+      state: "firing",
+      instance: labels["instance"] ?? null,
+      labels,
+      value: null,
+      since: startsAt,
+      ...hearing(one),
+      text: annotations["description"] ?? annotations["summary"] ?? null,
+      for_seconds: rule === undefined ? null : secondsOf(rule.for),
+      group: rule?.group ?? null,
+      file: rule?.file ?? null,
+    };
+  });
+  return sorted([...firing, ...rows]);
+}
+
+/** Null for a duration that only Prometheus knows, as `2w`. */
+function secondsOf(text = "0s"): number | null {
+  try {
+    return parseDuration(text) / 1000;
+  } catch {
+    return null;
+  }
+}
+
+const isOf = (
+  { labels }: Heard,
+  rule: { alert?: string; labels?: Record<string, string> },
+): boolean =>
+  labels["alertname"] === rule.alert && labels["severity"] === rule.labels?.["severity"];
+
+/** Who keeps an alert from being told, and who hears of it, in words. */
+function hearingOf(heard: readonly Heard[], silences: readonly Silence[]) {
+  const nameOf = (fingerprint: string): string => {
+    const one = heard.find((each) => each.fingerprint === fingerprint);
+    if (one === undefined) return fingerprint;
+    const { alertname = fingerprint, instance } = one.labels;
+    return instance === undefined ? alertname : `${alertname} (${instance})`;
+  };
+  const silence = (id: string): string => {
+    const one = silences.find((each) => each.id === id);
+    return one === undefined
+      ? id
+      : `${id} until ${one.endsAt} by ${one.createdBy}: ${inWords(one.matchers)}`;
+  };
+  return (told: Heard | undefined): Pick<Row, "silenced_by" | "inhibited_by" | "receivers"> => ({
+    silenced_by: (told?.status.silencedBy ?? []).map(silence),
+    inhibited_by: (told?.status.inhibitedBy ?? []).map(nameOf),
+    receivers: (told?.receivers ?? []).map(({ name }) => name),
+  });
+}
+
+const sorted = (rows: readonly Row[]): Row[] =>
+  rows.toSorted(
     (a, b) =>
       STATES[a.state] - STATES[b.state] ||
       a.alert.localeCompare(b.alert) ||
       (a.instance ?? "").localeCompare(b.instance ?? ""),
   );
-}
 
 function keyOf(labels: Readonly<Record<string, string>>): string {
   return JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));

@@ -5,13 +5,12 @@ import type { StepContext } from "../../../engine/types.ts";
 import type { Group, Heard } from "./alerts.ts";
 import type { Wish } from "./silences.ts";
 
-/** Without a Prometheus that says which there are, all names are taken. @throws PgdbaError invalid_param: no rule and no alert has this name */
+/** Without a Prometheus that says which there are, all names are taken; of one that does not answer that is a warning. @throws PgdbaError invalid_param: no rule and no alert has this name */
 export async function assertKnown(ctx: StepContext, wishes: readonly Wish[]): Promise<void> {
   const monitoring = await ctx.use("monitoring");
   if (monitoring.url("prometheus") === null) return;
-  const { groups } = (await monitoring.ask("prometheus", "/api/v1/rules", {
-    query: { type: "alert" },
-  })) as unknown as { groups: Group[] };
+  const groups = await groupsOf(ctx);
+  if (groups === null) return;
   const heard = (await monitoring.ask("alertmanager", "/api/v2/alerts")) as unknown as Heard[];
   const names = new Set([
     ...groups.flatMap(({ rules }) => rules.map(({ name }) => name)),
@@ -34,4 +33,20 @@ export async function assertKnown(ctx: StepContext, wishes: readonly Wish[]): Pr
   for (const member of new Set(members))
     if (!there.includes(member))
       ctx.warn(`Nothing of ${ctx.target.cluster} that is watched is called ${member}`);
+}
+
+/** Null where Prometheus can't be reached: a silence needs Alertmanager alone. */
+async function groupsOf(ctx: StepContext): Promise<Group[] | null> {
+  try {
+    const told = await (
+      await ctx.use("monitoring")
+    ).ask("prometheus", "/api/v1/rules", {
+      query: { type: "alert" },
+    });
+    return (told as unknown as { groups: Group[] }).groups;
+  } catch (error) {
+    if (!(error instanceof PgdbaError) || error.code !== "connection_failed") throw error;
+    ctx.warn(`Whether there are such alerts and members is not known: ${error.message}`);
+    return null;
+  }
 }

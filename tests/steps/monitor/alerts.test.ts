@@ -109,7 +109,7 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
       "the alerts are there",
     );
     const all = await listed();
-    expect(all).toMatchObject({ rules: 8, firing: 4, told: true });
+    expect(all).toMatchObject({ rules: 8, firing: 4, told: true, evaluated: true });
     expect(await one("DiskUsed", "critical")).toMatchObject({
       state: "firing",
       instance: "pg1",
@@ -149,6 +149,92 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     expect(ctx.recorded.warnings[0]).toContain("The entry of orders names no Alertmanager");
   });
 
+  test("without Prometheus the alerts of Alertmanager are told with their silences, and the rules as the files have them; without both it is said that nobody tells", async () => {
+    const { home } = place();
+    mkdirSync(join(home, "clusters"), { recursive: true });
+    const entry = { ownership: "connected", postgres: { host: "127.0.0.1", port: 9, user: "u" } };
+    writeFileSync(join(home, "clusters/orders.yaml"), JSON.stringify(entry), { mode: 0o600 });
+    const without = (access: ReturnType<typeof monitoringAccess>) =>
+      fakeContext({
+        run: { stateDir: home },
+        clock: systemClock,
+        target: {
+          cluster: "orders",
+          name: "orders",
+          facts: async () => ({ capabilities: ["nodes"] }),
+          use: async (what: string) => (what === "nodes" ? watching : access),
+        } as never,
+      });
+    const watching = {
+      ...world.nodes,
+      list: async () => [
+        { node: "monitor1", roles: ["monitoring"], state: { running: "running" } },
+      ],
+    };
+    const gone = "http://127.0.0.1:9";
+    const on = { effect: "read" as const, signal: new AbortController().signal };
+    const { alertmanager } = world;
+    const own = { expr: "up > 100", for: "2m", severity: "warning", summary: "much" };
+    await ownRule.run(context(), { node: "monitor1", name: "Much", rule: own });
+    const quiet = context("run-9");
+    const wish = { of: [{ alerts: ["ReplicationLag"] }], for: "1h", why: "w" };
+    await silence.run(quiet, wish);
+    await world.until(
+      async () => (await one("ReplicationLag")).silenced_by.length === 1,
+      "the alert is silenced",
+    );
+    try {
+      for (const access of [{ alertmanager }, { prometheus: gone, alertmanager }]) {
+        const ctx = without(monitoringAccess("orders", access, on));
+        const told = (await alerts.run(ctx, {})) as Awaited<ReturnType<typeof listed>>;
+        expect(told).toMatchObject({ firing: 4, pending: null, told: true, evaluated: false });
+        expect(told.rules).toBeGreaterThan(50);
+        const named = (name: string) => told.alerts.find(({ alert }) => alert === name)!;
+        expect(named("ReplicationLag")).toMatchObject({
+          state: "firing",
+          instance: "pg2",
+          silenced_by: [expect.stringContaining("by pgdba, run run-9")],
+          file: "replication.rules.yml",
+          for_seconds: 30,
+        });
+        expect(named("NoLeader")).toMatchObject({ state: "unknown", instance: null });
+        expect(named("Much")).toMatchObject({
+          state: "unknown",
+          file: "own.rules.yml",
+          for_seconds: 120,
+        });
+        // Of those of a rule that no file has, that is all that is known; and none is of another cluster.
+        expect(named("OfOthers")).toBeUndefined();
+        expect(ctx.recorded.warnings).toEqual([
+          expect.stringContaining("Only Alertmanager and the files"),
+        ]);
+      }
+      const nobody = without(
+        monitoringAccess("orders", { prometheus: gone, alertmanager: gone }, on),
+      );
+      expect(await alerts.run(nobody, { states: ["firing"] })).toMatchObject({
+        alerts: [],
+        firing: null,
+        pending: null,
+        told: false,
+        evaluated: false,
+      });
+      expect(nobody.recorded.warnings).toHaveLength(2);
+      // What can't be read is said, and the rest told.
+      watching.exec = async () => {
+        throw new PgdbaError("connection_failed", "monitor1 does not run", { hint: "" });
+      };
+      const dead = without(monitoringAccess("orders", { alertmanager }, on));
+      expect(await alerts.run(dead, {})).toMatchObject({ firing: 4 });
+      expect(dead.recorded.warnings).toContain(
+        "Rules of your own are not among those shown: monitor1 does not run",
+      );
+    } finally {
+      await silence.undo!(quiet, wish, undefined);
+      await ownRule.run(context(), { node: "monitor1", name: "Much", rule: null });
+    }
+  }, 300_000);
+
   test("a silence of an alert that there is not is refused, but not for work that must go on; a member that is not watched is a warning", async () => {
     const wish = (alerts: string[], members: string[] = []) => ({
       of: [{ alerts, members }],
@@ -172,6 +258,21 @@ describe.skipIf(missing !== null)(`alerts${missing === null ? "" : ` (${missing}
     await silence.run(work, { ...wish(["OfALaterPgdba"]), optional: true });
     expect(await silencesNow()).toHaveLength(1);
     await silence.undo!(work, wish([]), undefined);
+    expect(await silencesNow()).toEqual([]);
+    // A Prometheus that is down keeps nobody from it.
+    const { alertmanager } = world;
+    const half = { prometheus: "http://127.0.0.1:9", alertmanager };
+    const on = { effect: "change" as const, signal: new AbortController().signal };
+    const blind = fakeContext({
+      clock: systemClock,
+      target: { cluster: "orders", use: async () => monitoringAccess("orders", half, on) },
+    });
+    await silence.run(blind, wish(["ReplicationLag"], ["pg2"]));
+    expect(await silencesNow()).toHaveLength(1);
+    expect(blind.recorded.warnings).toEqual([
+      expect.stringContaining("is not known: Prometheus of"),
+    ]);
+    await silence.undo!(blind, wish([]), undefined);
     expect(await silencesNow()).toEqual([]);
   }, 300_000);
 

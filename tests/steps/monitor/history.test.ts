@@ -35,13 +35,18 @@ test("rates are taken over the time between two points, and never over less than
 
 test("each figure that Prometheus has is told, and those of which it has nothing are left out", async () => {
   const asked: string[] = [];
+  const total = figuresOf("orders", 900).length;
+  // It answers none before it has been asked for all.
+  const all = Promise.withResolvers<void>();
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch(request) {
+    async fetch(request) {
       const { searchParams } = new URL(request.url);
       const query = searchParams.get("query")!;
       asked.push(query);
+      if (asked.length === total) all.resolve();
+      await all.promise;
       const start = Number(searchParams.get("start"));
       const step = Number(searchParams.get("step"));
       const values = [
@@ -73,7 +78,7 @@ test("each figure that Prometheus has is told, and those of which it has nothing
         values: [2, 4.5, null, null],
       },
     ] as never);
-    expect(asked).toHaveLength(figuresOf("orders", 900).length);
+    expect(asked).toHaveLength(total);
     expect(asked.every((one) => one.includes('cluster="orders"'))).toBe(true);
   } finally {
     await server.stop(true);
