@@ -11,7 +11,7 @@ export default defineStep({
   type: "monitor.grafana",
   summary: "Import the dashboards into a Grafana of the user's own, by its API",
   docs: `Makes the folder \`PostgreSQL\` and the data source where they are not there, and puts each dashboard in the place of the one with its uid. The token needs the right to write dashboards,
-folders and data sources (the role Admin of a service account). Taken back, dashboards that were not there before are removed; one that was there stays as it is now.`,
+folders and data sources (the role Admin of a service account). Taken back, dashboards that were not there before are removed; one that was there, or that somebody has saved since, stays as it is now.`,
   example: `- monitor.grafana:
     url: http://grafana.example.com:3000
     token_env: GRAFANA_TOKEN
@@ -55,10 +55,12 @@ folders and data sources (the role Admin of a service account). Taken back, dash
   async run(ctx, { url, token_env, prometheus }) {
     const ask = grafanaAt(ctx, url, token_env);
     const uids = Object.values(DASHBOARDS).map(({ uid }) => String(uid));
-    if (ctx.noted === undefined) {
-      const found = await Promise.all(uids.map((uid) => ask("GET", `/api/dashboards/uid/${uid}`)));
-      ctx.note({ new: uids.filter((_, index) => found[index] === null) });
-    }
+    const found = await Promise.all(uids.map((uid) => ask("GET", `/api/dashboards/uid/${uid}`)));
+    const noted = (ctx.noted ?? {
+      new: uids.filter((_, index) => found[index] === null),
+      versions: {},
+    }) as unknown as Noted;
+    ctx.note(noted as never);
     if ((await ask("GET", `/api/folders/${FOLDER.uid}`)) === null)
       await ask("POST", "/api/folders", FOLDER);
     const source = await dataSource(prometheus);
@@ -75,6 +77,10 @@ folders and data sources (the role Admin of a service account). Taken back, dash
       });
       const at = new URL(String(told?.["url"] ?? `/d/${String(dashboard["uid"])}`), url);
       const version = told?.["version"];
+      if (typeof version === "number") {
+        noted.versions[String(dashboard["uid"])] = version;
+        ctx.note(noted as never);
+      }
       dashboards.push({
         uid: String(dashboard["uid"]),
         url: at.href,
@@ -87,12 +93,33 @@ folders and data sources (the role Admin of a service account). Taken back, dash
     return { url, dashboards: Object.values(DASHBOARDS).map(({ uid }) => String(uid)) };
   },
   async undo(ctx, { url, token_env }) {
-    const { new: made } = (ctx.noted ?? { new: [] }) as { new: string[] };
+    const { new: made, versions } = (ctx.noted ?? NOTHING) as unknown as Noted;
     const ask = grafanaAt(ctx, url, token_env);
-    for (const uid of made) await ask("DELETE", `/api/dashboards/uid/${uid}`);
-    if (made.length === 0) ctx.unchanged();
+    let removed = 0;
+    for (const uid of made) {
+      const there = await ask("GET", `/api/dashboards/uid/${uid}`);
+      if (there === null) continue;
+      const { version } = there["dashboard"] as { version?: number };
+      if (version !== undefined && version > (versions[uid] ?? FIRST)) {
+        ctx.warn(`The dashboard ${uid} was saved by others since: it stays`);
+        continue;
+      }
+      await ask("DELETE", `/api/dashboards/uid/${uid}`);
+      removed++;
+    }
+    if (removed === 0) ctx.unchanged();
   },
 });
+
+interface Noted {
+  /** Dashboards that were not there. */
+  new: string[];
+  /** As this run has left them. */
+  versions: Record<string, number>;
+}
+const NOTHING = { new: [], versions: {} };
+/** Of a dashboard that was never there: this run may have died before it knew. */
+const FIRST = 1;
 
 /** The API takes the fields of a data source, and not those of provisioning alone. */
 function withoutEditable({ editable: _editable, ...source }: JsonObject): JsonObject {

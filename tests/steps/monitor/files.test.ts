@@ -1,7 +1,7 @@
 /** The files for a Prometheus of the user's own: a real one includes them, and its targets answer. Grafana is played by a server of ours: it can't be had here. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -12,7 +12,9 @@ import { clusterFile } from "../../../providers/registry/folder.ts";
 import account from "../../../steps/monitor/account.ts";
 import files from "../../../steps/monitor/files.ts";
 import grafana from "../../../steps/monitor/grafana.ts";
+import { onlyWatched } from "../../../steps/monitor/include/rules.ts";
 import { scrapeConfig, targetsOf } from "../../../steps/monitor/include/scrape.ts";
+import { RULE_FILES } from "../../../steps/monitor/node/rules.ts";
 import { fakeContext } from "../../support/context.ts";
 import { programsOf } from "../../support/monitoring/programs.ts";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
@@ -133,9 +135,65 @@ describe("a server alone", () => {
     await files.undo!(other.ctx, { to }, undefined);
     expect(existsSync(join(to, "targets/node-two.json"))).toBe(false);
     expect(existsSync(join(to, "scrape.yml"))).toBe(true);
+    // A dead run that is given up takes nothing from a later one, also not of what another cluster has in common with it.
+    const later = context("two");
+    await files.run({ ...later, run: { ...later.run, id: "run-later" } }, { to });
+    await files.undo!(first, { to }, undefined);
+    expect(first.recorded.warnings).toEqual([expect.stringContaining("Run run-later has written")]);
+    expect(existsSync(join(to, "scrape.yml"))).toBe(true);
+    await write("two");
     await files.undo!(first, { to }, undefined);
     expect(existsSync(join(to, "scrape.yml"))).toBe(false);
+    expect(existsSync(join(to, ".last-run"))).toBe(false);
   }, 300_000);
+
+  test("what was given stays where it is not given again, and so does who may read a file", async () => {
+    await account.run(context("one"), {});
+    const given = {
+      exporter: "ex:9187",
+      pgdba: "me:1",
+      node: { one: "n:9100" },
+      pgbouncer: { pool: "p:9127" },
+      prometheus: "http://prom:9090",
+      receivers: ["http://people/hook"],
+      thresholds: { "disk-used": { warning: 70 } },
+    };
+    const { ctx: first } = await write("one", given);
+    const routes = join(to, "alertmanager.yml");
+    await chmod(routes, 0o600);
+    expect((await write("one")).told.files).toEqual([]);
+    const { told } = await write("one", { receivers: [], thresholds: {}, node: {} });
+    expect(told.files.toSorted()).toEqual([
+      "alertmanager.yml",
+      "rules/thresholds.rules.yml",
+      "targets/node-one.json",
+      "thresholds.json",
+    ]);
+    expect((await stat(routes)).mode & 0o777).toBe(0o600);
+    expect(await readFile(routes, "utf8")).not.toContain("people/hook");
+    await files.undo!(first, { to }, undefined);
+  }, 300_000);
+
+  test("an alert that speaks of a cluster is one of the folder's, and the others are few", () => {
+    const left = Object.values(RULE_FILES).flatMap((text) => {
+      const { groups } = parse(onlyWatched(text)) as {
+        groups: { rules: { alert?: string; expr: string }[] }[];
+      };
+      return groups.flatMap(({ rules }) =>
+        rules.flatMap(({ alert, expr }) =>
+          alert === undefined || expr.endsWith(") and on (cluster) pgdba:watched") ? [] : [alert],
+        ),
+      );
+    });
+    expect(left.toSorted()).toEqual([
+      "AlertsNotDelivered",
+      "NothingMonitored",
+      "PrometheusConfigBroken",
+      "RulesFail",
+      "ThresholdsMissing",
+      "Watchdog",
+    ]);
+  });
 
   const missing = "missing" in programs ? programs.missing : null;
   const name = "a real Prometheus includes them, and the server answers by its exporter";
@@ -150,7 +208,13 @@ describe("a server alone", () => {
       const { told } = await write("one", { exporter: `127.0.0.1:${exporter}` });
       const { include } = told as unknown as { include: string };
       const config = join(stateDir, "prometheus.yml");
-      await writeFile(config, include);
+      // It watches others, too, by names that are pgdba's as well.
+      const others = {
+        job_name: "etcd",
+        scrape_interval: "1s",
+        static_configs: [{ targets: ["127.0.0.1:9"], labels: { cluster: "elsewhere" } }],
+      };
+      await writeFile(config, `${include}${stringify({ scrape_configs: [others] })}`);
       run([
         join(bin, "prometheus-postgres-exporter"),
         `--web.listen-address=127.0.0.1:${exporter}`,
@@ -180,6 +244,35 @@ describe("a server alone", () => {
         if (seen.length > 0) break;
       }
       expect(seen).toMatchObject([{ cluster: "one", instance: "one", job: "postgres" }]);
+      // Nobody serves pgdba's own metrics here, and nothing answers for the others.
+      const alerts = async (folder: string) => {
+        const rules = [];
+        for (const name of await readdir(folder)) {
+          const { groups } = parse(await readFile(join(folder, name), "utf8")) as {
+            groups: { rules: { alert?: string; expr: string }[] }[];
+          };
+          rules.push(...groups.flatMap((group) => group.rules));
+        }
+        const given: string[] = [];
+        for (const { alert, expr } of rules)
+          if (alert !== undefined)
+            for (const { cluster } of await ask(expr)) given.push(`${alert} ${String(cluster)}`);
+        return given;
+      };
+      let fires: string[] = [];
+      for (
+        const ends = performance.now() + 30_000;
+        performance.now() < ends;
+        await Bun.sleep(300)
+      ) {
+        fires = await alerts(join(to, "rules"));
+        if (fires.includes("TargetDown one")) break;
+      }
+      expect(fires).toContain("TargetDown one");
+      expect(fires.filter((one) => one.endsWith(" elsewhere"))).toEqual([]);
+      const plain = await alerts(join(import.meta.dir, "../../../monitoring/prometheus/rules"));
+      expect(plain).toContain("TargetDown elsewhere");
+      expect(plain).toContain("EtcdMemberDown elsewhere");
     },
     120_000,
   );
@@ -267,7 +360,14 @@ describe("Grafana's API", () => {
     expect(asked.filter((one) => one === "POST /api/folders")).toHaveLength(1);
     await grafana.undo!(again, input(), undefined);
     expect(boards.size).toBe(3);
+    // Those that a later run has saved again stay when the one that made them is given up.
     await grafana.undo!(ctx, input(), undefined);
+    expect(boards.size).toBe(3);
+    expect(ctx.recorded.warnings).toHaveLength(3);
+    boards.clear();
+    const alone = context("a-token-of-grafana");
+    await grafana.run(alone, input());
+    await grafana.undo!(alone, input(), undefined);
     expect(boards.size).toBe(0);
   });
 
