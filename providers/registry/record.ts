@@ -28,16 +28,17 @@ export async function recordCluster(
     const after = isFinished ? finished(laid) : laid;
     changed = !Bun.deepEquals(before.data, after);
     if (changed) keep(only(before.data, parts));
-    return after;
+    // What is still being made is that run's alone.
+    return before.partial === null ? markedBy(run, after, parts) : after;
   });
   return { entry: entry!, changed };
 }
 
-/** Puts back what `recordCluster` changed, but for what somebody else has changed since. */
+/** Puts back what `recordCluster` changed, but for what somebody else has changed since, or has recorded as it is. */
 export async function takeBackRecord(
   stateDir: string,
   name: string,
-  parts: Parts,
+  { run, parts }: { run: string; parts: Parts },
   was: Parts,
 ): Promise<void> {
   const ours = laidOn(was, parts);
@@ -47,15 +48,52 @@ export async function takeBackRecord(
     (before) => {
       if (before === undefined) return undefined;
       const data = { ...before.data } as Record<string, unknown>;
-      for (const key of keysOf(parts)) {
+      for (const key of isOthers(before, was, run) ? [] : keysOf(parts)) {
         if (key !== "partial" && !Bun.deepEquals(data[key], ours[key])) continue;
+        if (recordedSince(before.data, key, run) !== null) continue;
         if (was[key] === undefined) delete data[key];
         else data[key] = was[key];
       }
-      return data as ClusterFile;
+      return unmarked(data as ClusterFile, (_part, by) => by === run);
     },
     { takesBack: true },
   );
+}
+
+/** The run that has recorded this part of an entry last; null where none has since it was made. Where it is another than before, somebody works with what is recorded. */
+export const recorderOf = (
+  { recorded_by = {} }: Pick<ClusterFile, "recorded_by">,
+  part: keyof ClusterFile,
+): string | null => recorded_by[part] ?? null;
+
+/** The other run that has recorded this part of an entry last; null where none has, or nobody knows. */
+export function recordedSince(
+  data: Pick<ClusterFile, "recorded_by">,
+  part: keyof ClusterFile,
+  run: string,
+): string | null {
+  const by = recorderOf(data, part);
+  return by === run ? null : by;
+}
+
+/** A cluster that was finished since, and that other runs have worked on: nobody takes it back any more. */
+const isOthers = ({ partial, data }: ClusterEntry, was: Parts, run: string): boolean =>
+  partial === null &&
+  was.partial !== undefined &&
+  Object.values(data.recorded_by ?? {}).some((by) => by !== run);
+
+function markedBy(run: string, data: ClusterFile, parts: Parts): ClusterFile {
+  const marks = Object.fromEntries(Object.keys(parts).map((part) => [part, run]));
+  return { ...data, recorded_by: { ...data.recorded_by, ...marks } };
+}
+
+/** Without the marks that are told of. */
+export function unmarked(
+  { recorded_by = {}, ...data }: ClusterFile,
+  isGone: (part: string, run: string) => boolean,
+): ClusterFile {
+  const left = Object.entries(recorded_by).filter(([part, run]) => !isGone(part, run));
+  return left.length === 0 ? data : { ...data, recorded_by: Object.fromEntries(left) };
 }
 
 /** The keys that a record may change: its parts, and the mark of the run that makes the cluster. */

@@ -322,6 +322,12 @@ const FILE = {
       additionalProperties: secret,
       description: "Where each secret is found, by its name; never the value",
     },
+    recorded_by: {
+      type: "object",
+      additionalProperties: { type: "string" },
+      description:
+        "The run that has recorded a part last, by the part: what another one has made stays when that is taken back; written by pgdba",
+    },
   },
 } as const satisfies JsonSchema;
 

@@ -3,8 +3,13 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { alterSystemValues, readFileEntries } from "../../providers/postgres/settings.ts";
 import { defineStep } from "../define.ts";
 import { onMembers } from "./archive/members.ts";
+import { isSetSince, repositoryBy } from "./archive/set-since.ts";
 
-type Before = Record<string, Record<string, string | null>>;
+interface Before {
+  /** By member. */
+  values: Record<string, Record<string, string | null>>;
+  by: string | null;
+}
 
 export default defineStep({
   type: "backup.archive",
@@ -42,10 +47,13 @@ those that need a restart wait for it. Undo puts back what stood in postgresql.a
   },
   async run(ctx, { settings }) {
     const names = Object.keys(settings);
-    const before = (ctx.noted ?? {}) as Before;
+    const before = (ctx.noted ?? {
+      values: {},
+      by: await repositoryBy(ctx),
+    }) as unknown as Before;
     const { done, silent } = await onMembers(ctx, async (session, { name }) => {
-      before[name] ??= await written(session, names);
-      ctx.note(before as Json);
+      before.values[name] ??= await written(session, names);
+      ctx.note(before as never);
       await set(session, settings);
       return name;
     });
@@ -60,13 +68,14 @@ those that need a restart wait for it. Undo puts back what stood in postgresql.a
     return { settings, members: done };
   },
   async undo(ctx) {
-    const before = ctx.noted as Before | undefined;
-    if (before === undefined) return ctx.unchanged();
+    const before = ctx.noted as unknown as Before | undefined;
+    if (before === undefined || (await isSetSince(ctx, before.by))) return ctx.unchanged();
+    const { values } = before;
     const { silent } = await onMembers(ctx, async (session, { name }) => {
-      if (before[name] !== undefined) await set(session, before[name]);
+      if (values[name] !== undefined) await set(session, values[name]);
     });
     for (const name of silent)
-      if (before[name] !== undefined)
+      if (values[name] !== undefined)
         ctx.warn(
           `${name} does not answer, and keeps the settings for archiving in its postgresql.auto.conf`,
         );

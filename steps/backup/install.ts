@@ -10,9 +10,13 @@ import { settingsFile } from "../../providers/backup/settings.ts";
 import { defineStep } from "../define.ts";
 import { hostsOf } from "./archive/hosts.ts";
 import { keyOfStore } from "./archive/kept-key.ts";
+import { isSetSince, repositoryBy } from "./archive/set-since.ts";
 
-/** What `repository.json` said on each host. */
-type Before = Record<string, string | null>;
+interface Before {
+  /** What `repository.json` said on each host. */
+  files: Record<string, string | null>;
+  by: string | null;
+}
 
 const SEGMENT =
   "SELECT setting::bigint::int AS bytes FROM pg_settings WHERE name = 'wal_segment_size'";
@@ -78,10 +82,14 @@ until this was done there, and keeps its WAL.`,
     // Only a copy has origins, of which it may not read too much.
     const segmentBytes = origins.length === 0 ? 0 : (segment_bytes ?? (await segmentSize(ctx)));
     let changed = false;
-    const before = (ctx.noted ?? {}) as Before;
+    const { files, by } = (ctx.noted ?? {
+      files: {},
+      by: await repositoryBy(ctx),
+    }) as unknown as Before;
     for (const host of wanted)
-      before[host.name] ??= (await host.text(settingsFile(host.data))) ?? null;
-    ctx.note(before);
+      if (!(host.name in files))
+        files[host.name] = (await host.text(settingsFile(host.data))) ?? null;
+    ctx.note({ files, by });
     for (const [done, host] of wanted.entries()) {
       ctx.progress({ done, total: wanted.length, unit: "nodes", text: host.name });
       const settings = settingsOn(data.repository!, {
@@ -115,16 +123,17 @@ until this was done there, and keeps its WAL.`,
     return { installed: wanted.map(({ name }) => name), silent };
   },
   async undo(ctx) {
-    const before = ctx.noted as Before | undefined;
-    if (before === undefined) return ctx.unchanged();
+    const before = ctx.noted as unknown as Before | undefined;
+    if (before === undefined || (await isSetSince(ctx, before.by))) return ctx.unchanged();
+    const { files } = before;
     const { hosts } = await hostsOf(ctx);
     for (const host of hosts) {
-      const text = before[host.name];
+      const text = files[host.name];
       const path = settingsFile(host.data);
       if (typeof text === "string") await host.put(path, { content: text }, 0o600);
       else if (text === null) await host.run(["rm", "-f", path]);
     }
-    for (const name of Object.keys(before))
+    for (const name of Object.keys(files))
       if (!hosts.some((host) => host.name === name))
         ctx.warn(
           `${name} does not answer, and keeps the settings of the repository beside its data`,

@@ -57,10 +57,10 @@ which the expression fires at other moments is refused. cron has no environment:
   async run(ctx, input: ScheduleInput) {
     const [keeper] = await keepersOf(ctx);
     const entry = entryOf(ctx, input, keeper);
-    if (ctx.noted === undefined) {
-      const was = (await keeper.list()).find(({ name }) => name === entry.name)?.entry ?? null;
-      ctx.note({ name: entry.name, was: was as never });
-    }
+    const noted = ctx.noted as unknown as Noted | undefined;
+    const was =
+      noted === undefined ? ((await keptAs(keeper, entry.name))?.entry ?? null) : noted.was;
+    ctx.note({ was, put: entry } satisfies Noted as never);
     return told(ctx, entry, keeper, await keeper.put(entry));
   },
   async plan(ctx, input: ScheduleInput) {
@@ -69,13 +69,29 @@ which the expression fires at other moments is refused. cron has no environment:
     return told(ctx, entry, keeper, keeper.show(entry));
   },
   async undo(ctx) {
-    const { name, was } = (ctx.noted ?? {}) as { name?: string; was?: Entry | null };
-    if (name === undefined) return ctx.unchanged();
+    const noted = ctx.noted as unknown as Noted | undefined;
+    if (noted === undefined) return ctx.unchanged();
+    const { was, put } = noted;
     const [keeper] = await keepersOf(ctx);
-    if (was == null) await keeper.remove(name);
+    const now = await keptAs(keeper, put.name);
+    if (now === undefined || Bun.deepEquals(now.entry, was)) return ctx.unchanged();
+    if (!Bun.deepEquals(now.entry, put)) {
+      ctx.warn(`Others have set the schedule ${put.name} since: it stays as they have left it`);
+      return ctx.unchanged();
+    }
+    if (was === null) await keeper.remove(put.name);
     else await keeper.put(was);
   },
 });
+
+interface Noted {
+  was: Entry | null;
+  /** With the moment at which this run has put it: one that says the same of another moment is that of a later run. */
+  put: Entry;
+}
+
+const keptAs = async (keeper: Keeper, name: string) =>
+  (await keeper.list()).find((one) => one.name === name);
 
 function told(ctx: StepContext, { name, cron, timezone }: Entry, { where }: Keeper, line: string) {
   const next = nextTimes(cron, timezone, ctx.clock.now(), 3).map((at) => at.toISOString());

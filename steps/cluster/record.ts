@@ -5,7 +5,7 @@ import type { Json } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { ownCluster } from "./entry/name.ts";
 
-const { ownership: _ownership, partial: _partial, ...REST } = CLUSTER_PARTS;
+const { ownership: _ownership, partial: _partial, recorded_by: _by, ...REST } = CLUSTER_PARTS;
 const { system_identifier, dcs, pgbouncer, accounts, nodes, monitoring } = REST;
 const { address, reach } = nodes.items.properties;
 const orNull = <T extends object>(schema: T) => ({ ...schema, type: ["string", "null"] }) as const;
@@ -55,7 +55,7 @@ export default defineStep({
   summary: "Write what is known of a cluster into the registry",
   docs: `Each part that is given takes the place of what the entry had; \`secrets\` are added. Comments in the file stay. The identity of a
 cluster that is finished (system identifier, cluster id, Patroni scope) is added to and never replaced: another cluster's is refused.
-\`finished\` ends the reservation of \`cluster.reserve\`. Undo puts back what was there, but for parts that somebody else has changed since.`,
+\`finished\` ends the reservation of \`cluster.reserve\`. Undo puts back what was there, but for parts that somebody else has changed since, or that another run has recorded as they are.`,
   example: `- cluster.record:
     system_identifier: "7396112233445566778"
     postgres: {host: db1, user: postgres, password_secret: superuser}
@@ -116,7 +116,7 @@ cluster that is finished (system identifier, cluster id, Patroni scope) is added
   async undo(ctx, input) {
     const { finished: _finished, ...parts } = input;
     if (ctx.noted === undefined) return ctx.unchanged();
-    const name = ownCluster(ctx);
-    await takeBackRecord(ctx.run.stateDir, name, partsOf(parts), ctx.noted as Parts);
+    const record = { run: ctx.run.id, parts: partsOf(parts) };
+    await takeBackRecord(ctx.run.stateDir, ownCluster(ctx), record, ctx.noted as Parts);
   },
 });

@@ -9,7 +9,7 @@ import {
   toWrite,
   warnOfOverrides,
 } from "./place/apply.ts";
-import { markTakenBack, mayGoOn, ownBefore } from "./place/before.ts";
+import { markTakenBack, mayGoOn, ofOthers, ownBefore } from "./place/before.ts";
 import { type Confirmed } from "./place/place.ts";
 import { openPlace } from "./place/open.ts";
 import { cutOff } from "./place/kept-wal.ts";
@@ -26,7 +26,7 @@ file names its REST API) they go into the dynamic configuration, and every membe
 really have the values, or need only a restart for them (\`awaiting_restart\`; \`patroni.restart\` does that). When one fails, all are put back.
 
 What was there before is in the output, and in the state folder before anything changes: undo, \`pgdba resume\` and
-\`pgdba config rollback --run ID\` restore it, also after a crash.
+\`pgdba config rollback --run ID\` restore it, also after a crash; undo leaves what others have set since, also to the same value.
 
 - A standby must not have less than its primary of max_connections and its like: where standbys follow the server, a warning says who
   takes the new value first.
@@ -171,8 +171,15 @@ What was there before is in the output, and in the state folder before anything 
   async undo(ctx) {
     const kept = await ownBefore(ctx);
     // The old values are on disk before anything is written.
-    if (kept === undefined) ctx.unchanged();
-    else await restore(await openPlace(ctx), kept);
+    if (kept === undefined) return ctx.unchanged();
+    const place = await openPlace(ctx);
+    const others = ofOthers(place, kept);
+    if (others.length > 0)
+      ctx.warn(
+        `${others.join(", ")} ${others.length === 1 ? "stays as it is" : "stay as they are"}: others have set ${others.length === 1 ? "it" : "them"} since`,
+      );
+    if (others.length === Object.keys(kept.before).length) return ctx.unchanged();
+    await restore(place, kept, others);
   },
   takeBack: "config rollback --run",
 });

@@ -1,5 +1,6 @@
 import { quoteIdent } from "../../providers/planner/twin/names.ts";
 import type { ClusterFile } from "../../providers/registry/schema.ts";
+import { unmarked } from "../../providers/registry/record.ts";
 import { changeCluster } from "../../providers/registry/write.ts";
 import { removeSecrets } from "../../providers/registry/secrets.ts";
 import type { Json } from "../../engine/types.ts";
@@ -10,6 +11,8 @@ import { entryOf } from "./node/entry.ts";
 
 /** What the entry keeps of monitoring, by name. */
 const OURS: readonly string[] = [MONITOR_ACCOUNT, GRAFANA_SECRET];
+/** The parts of it that they stand in, or that go. */
+const PARTS: readonly string[] = ["monitoring", "accounts", "secrets"];
 
 export default defineStep({
   type: "monitor.account-remove",
@@ -48,11 +51,12 @@ export default defineStep({
       known = monitoring !== undefined || accounts?.[MONITOR_ACCOUNT] !== undefined;
       const others = <T>(of: Record<string, T> | undefined) =>
         Object.fromEntries(Object.entries(of ?? {}).filter(([name]) => !OURS.includes(name)));
-      return {
+      const after = {
         ...rest,
         ...(accounts === undefined ? {} : { accounts: others(accounts) }),
         ...(secrets === undefined ? {} : { secrets: others(secrets) }),
       } as ClusterFile;
+      return unmarked(after, (part) => PARTS.includes(part));
     });
     await removeSecrets(ctx.run.stateDir, cluster, OURS);
     const removed = isThere || known;

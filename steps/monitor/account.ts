@@ -1,6 +1,11 @@
 import { quoteIdent } from "../../providers/planner/twin/names.ts";
 import { isPasswordOf, scramVerifier } from "../../providers/postgres/scram.ts";
-import { type Parts, recordCluster, takeBackRecord } from "../../providers/registry/record.ts";
+import {
+  type Parts,
+  recordCluster,
+  recordedSince,
+  takeBackRecord,
+} from "../../providers/registry/record.ts";
 import type { ClusterEntry } from "../../providers/registry/read.ts";
 import type { ClusterFile } from "../../providers/registry/schema.ts";
 import { ensureSecret, readPassword, removeSecrets } from "../../providers/registry/secrets.ts";
@@ -89,7 +94,8 @@ another password.`,
       await pg.execute(`DROP ROLE ${quoteIdent(user)}`);
     }
     if (noted.known) return;
-    await takeBackRecord(ctx.run.stateDir, cluster, partsOf(now), noted.parts);
+    const record = { run: ctx.run.id, parts: partsOf(now) };
+    await takeBackRecord(ctx.run.stateDir, cluster, record, noted.parts);
     await removeSecrets(ctx.run.stateDir, cluster, [MONITOR_ACCOUNT]);
   },
 });
@@ -109,9 +115,12 @@ interface Noted {
 export function isNeededSince(
   ctx: StepContext,
   before: boolean,
-  { monitoring }: Pick<ClusterFile, "monitoring">,
+  now: Pick<ClusterFile, "monitoring" | "recorded_by">,
 ): boolean {
-  if (before || monitoring === undefined) return false;
+  // Another run that has found the role as it should be may be under way still.
+  const isUsed =
+    now.monitoring !== undefined || recordedSince(now, "accounts", ctx.run.id) !== null;
+  if (before || !isUsed) return false;
   ctx.warn(
     `Another run has set monitoring up since, with what this one had made: that stays. \`pgdba monitor remove --cluster ${ctx.target.cluster}\` takes it away`,
   );

@@ -99,7 +99,8 @@ date; what Grafana itself has kept stays. It ends when Grafana says that it is w
     );
     await removeGrafana({ env: ctx.env, cluster });
     if (noted.parts.secrets?.[GRAFANA_SECRET] !== undefined) return;
-    await takeBackRecord(ctx.run.stateDir, cluster, secretsIn(data), noted.parts);
+    const record = { run: ctx.run.id, parts: secretsIn(data) };
+    await takeBackRecord(ctx.run.stateDir, cluster, record, noted.parts);
     await removeSecrets(ctx.run.stateDir, cluster, [GRAFANA_SECRET]);
   },
 });

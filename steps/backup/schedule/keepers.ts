@@ -12,7 +12,7 @@ export async function keepersOf(ctx: StepContext): Promise<[Keeper, ...Keeper[]]
   if (!capabilities.includes("nodes")) return [cron];
   const nodes = await ctx.use("nodes");
   const own = (await nodes.list())
-    .filter(({ roles }) => roles.includes("backup"))
+    .filter(({ roles, made }) => made && roles.includes("backup"))
     .map((one) => nodeKeeper(ctx, nodes, one));
   const [first, ...more] = own;
   return first === undefined ? [cron] : [first, ...more, cron];

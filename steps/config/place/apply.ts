@@ -1,7 +1,7 @@
 import { PgdbaError, toPgdbaError, withNothingDone } from "../../../engine/errors.ts";
 import type { Json, StepContext } from "../../../engine/types.ts";
 import { session } from "../../sql/session.ts";
-import { type BeforeStep, keepBefore, ownBefore } from "./before.ts";
+import { type BeforeStep, keepBefore, ownBefore, wantAsWell } from "./before.ts";
 import { type Given, readWanted, textOf, type Wanted, wantedFrom } from "../../settings-file.ts";
 import { type Confirmed, type Place } from "./place.ts";
 import { openPlace } from "./open.ts";
@@ -129,9 +129,11 @@ export function toWrite({ values, changes }: Prepared): Wanted {
 export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confirmed> {
   const { place, values } = prepared;
   const missing = toWrite(prepared);
+  const there = new Map([...values].filter(([name]) => !missing.has(name)));
   if (missing.size === 0) {
     const done = await inForce(place, values);
     if (done !== undefined) {
+      await wantAsWell(ctx, place, there);
       if ((await ownBefore(ctx)) === undefined) ctx.unchanged();
       return done;
     }
@@ -140,7 +142,9 @@ export async function apply(ctx: StepContext, prepared: Prepared): Promise<Confi
   const kept = await keepBefore(ctx, place, missing);
   try {
     await place.write(missing);
-    return await place.confirm(values);
+    const confirmed = await place.confirm(values);
+    await wantAsWell(ctx, place, there);
+    return confirmed;
   } catch (thrown) {
     const error = toPgdbaError(thrown, "step_failed");
     // A signal asks for an end, not for more work: the run's undo, or a resume, restores the kept values.
@@ -165,9 +169,15 @@ export async function inForce(place: Place, values: Wanted): Promise<Confirmed |
   }
 }
 
-/** Puts back what a step found. Doing it twice is doing it once. */
-export async function restore(place: Place, kept: BeforeStep): Promise<void> {
-  const values: Wanted = new Map(Object.entries(kept.before));
+/** Puts back what a step found, but for settings that are others' by now. Doing it twice is doing it once. */
+export async function restore(
+  place: Place,
+  kept: BeforeStep,
+  others: readonly string[] = [],
+): Promise<void> {
+  const values: Wanted = new Map(
+    Object.entries(kept.before).filter(([name]) => !others.includes(name)),
+  );
   await place.write(values);
   await place.confirm(values);
 }

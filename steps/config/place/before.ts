@@ -1,12 +1,12 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PgdbaError } from "../../../engine/errors.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { fileError, writeWhole } from "../../../engine/shared/write-file.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import { commandLine } from "../../command-line.ts";
-import { type Given, textOf } from "../../settings-file.ts";
-import { type Member, memberOf } from "./member.ts";
+import { type Given, textOf, type Wanted } from "../../settings-file.ts";
+import { type Member, memberOf, otherMember } from "./member.ts";
 import type { Place } from "./place.ts";
 import { isSecret } from "../check/secrets.ts";
 import { sameValue } from "../../../providers/postgres/setting-value.ts";
@@ -32,6 +32,8 @@ export interface BeforeStep {
   before: { [name: string]: Given };
   /** The values to be expected afterwards. Secrets are left out, since nothing is restored from here. */
   after: { [name: string]: Given };
+  /** By name, the run that has wanted a value since which this step had left: taking this one back must not take it from that one. */
+  since?: { [name: string]: string };
 }
 
 /** Settings that one run changes are some kB. */
@@ -153,17 +155,58 @@ export function changedSince(
   before: BeforeStep["before"],
   after: BeforeStep["after"],
 ): string[] {
-  const same = (name: string, one: Given, other: Given): boolean => {
-    if (one === null || other === null) return one === other;
-    const setting = place.settings.get(name.toLowerCase());
-    return setting !== undefined && sameValue(setting, textOf(one), textOf(other));
-  };
   return Object.keys(before).filter((name) => {
     // Secrets are not kept, so a later change of one can't be noticed.
     if (!Object.hasOwn(after, name)) return false;
     const now = place.held.get(name.toLowerCase()) ?? null;
-    return ![before[name] ?? null, after[name] ?? null].some((value) => same(name, value, now));
+    return ![before[name] ?? null, after[name] ?? null].some((value) =>
+      isSame(place, name, value, now),
+    );
   });
+}
+
+function isSame(place: Place, name: string, one: Given, other: Given): boolean {
+  if (one === null || other === null) return one === other;
+  const setting = place.settings.get(name.toLowerCase());
+  return setting !== undefined && sameValue(setting, textOf(one), textOf(other));
+}
+
+/** Tells those that have set these values before that this run wants them, too. */
+export async function wantAsWell(ctx: StepContext, place: Place, values: Wanted): Promise<void> {
+  const { stateDir, id } = ctx.run;
+  const { identity } = await ctx.target.facts();
+  const files = await readdir(join(stateDir, "config-before")).catch(() => []);
+  for (const file of files) {
+    const run = file.replace(/\.json$/, "");
+    const found = run === id || !RUN.test(run) ? undefined : await readBefore(stateDir, run);
+    if (found === undefined || found.taken_back !== undefined) continue;
+    if (found.identity !== identity || found.kind !== place.kind) continue;
+    if (
+      found.member !== undefined &&
+      otherMember(found.member, await memberOf(ctx), []) !== undefined
+    )
+      continue;
+    const steps = found.steps.map((step) => {
+      const names = [...values].filter(
+        ([name, value]) =>
+          Object.hasOwn(step.after, name) &&
+          step.since?.[name] === undefined &&
+          isSame(place, name, step.after[name] ?? null, value),
+      );
+      if (names.length === 0) return step;
+      return {
+        ...step,
+        since: { ...step.since, ...Object.fromEntries(names.map(([name]) => [name, id])) },
+      };
+    });
+    if (steps.some((step, at) => step !== found.steps[at]))
+      await write(stateDir, { ...found, steps });
+  }
+}
+
+/** Settings of a step that are not its own to put back any more: others have changed them since, or want them as they are. */
+export function ofOthers(place: Place, { before, after, since = {} }: BeforeStep): string[] {
+  return [...new Set([...changedSince(place, before, after), ...Object.keys(since)])];
 }
 
 async function write(stateDir: string, whole: Before): Promise<void> {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { parse } from "yaml";
 import { PgdbaError } from "../../../engine/errors.ts";
+import { type Parts, recordCluster } from "../../../providers/registry/record.ts";
 import { Harness } from "../../engine/run/harness.ts";
 
 let h: Harness;
@@ -164,6 +165,49 @@ test("what a failed run recorded is put back, but not what somebody else has cha
 `);
   expect(ran.status).toBe("undone");
   expect(readFileSync(file(), "utf8")).toBe(HAND_WRITTEN.replace("db1", "db3"));
+});
+
+/** As another run does it. */
+const recordedBy = (run: string, parts: Parts) =>
+  recordCluster(state, "orders", { run, parts, isFinished: false }, () => {});
+
+test("a part that a later run has recorded as it is stays when the dead run that recorded it is taken back", async () => {
+  mkdirSync(join(state, "clusters"), { recursive: true });
+  writeFileSync(file(), HAND_WRITTEN);
+  const monitoring = '{prometheus: "http://p:9090"}';
+  const runbook = `steps:
+  - id: record
+    cluster.record: {labels: [x], monitoring: ${monitoring}}
+  - id: after
+    fake.again: {}
+`;
+  await h.killedIn(runbook, "after");
+  await recordedBy("run-later", { monitoring: { prometheus: "http://p:9090" } });
+  h.on["after"] = () => {
+    throw new Error("broken");
+  };
+  expect((await h.resume(runbook)).status).toBe("undone");
+  expect(entry()).toMatchObject({ monitoring: { prometheus: "http://p:9090" } });
+  expect(entry()).not.toHaveProperty("labels");
+  expect(entry()["recorded_by"]).toEqual({ monitoring: "run-later" });
+});
+
+test("a cluster that was finished, and that others have worked on since, is not taken back by the dead run that made it", async () => {
+  await h.killedIn(MAKE, "check");
+  const roles: ["postgres"] = ["postgres"];
+  await recordedBy("run-later", {
+    nodes: [
+      { name: "pg1", roles },
+      { name: "pg2", roles },
+    ],
+  });
+  const before = entry();
+  h.on["check"] = () => {
+    throw new Error("broken");
+  };
+  await h.resume(MAKE);
+  expect(entry()).toEqual(before);
+  expect(existsSync(join(state, "secrets/orders/superuser"))).toBe(true);
 });
 
 test("another cluster's identity is refused, and nothing is changed", async () => {

@@ -98,6 +98,24 @@ test("sets what is wanted, says what awaits a restart, and finds nothing to do t
   expect(again.recorded.unchanged).toBe(1);
 });
 
+test("what a dead run has set is not taken from others that have set it since, to another value or to the same", async () => {
+  const dead = await fresh();
+  const wanted = { work_mem: "8MB", random_page_cost: 1.1, track_io_timing: true };
+  await runStep(apply, dead, { settings: wanted });
+  await runStep(apply, await fresh(), { settings: { work_mem: "16MB" } });
+  const later = await fresh();
+  await runStep(apply, later, { settings: { random_page_cost: "1.1", log_temp_files: "1MB" } });
+  await apply.undo!(dead, { settings: wanted }, undefined);
+  expect(await values("work_mem", "random_page_cost", "track_io_timing")).toEqual([
+    "16MB",
+    "1.1",
+    "off",
+  ]);
+  expect(dead.recorded.warnings).toEqual([
+    "work_mem, random_page_cost stay as they are: others have set them since",
+  ]);
+});
+
 test("one bad value among ten, and nothing is touched", async () => {
   await sql("ALTER SYSTEM SET work_mem = '7MB'");
   const good = {

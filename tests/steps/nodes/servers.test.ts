@@ -1,8 +1,14 @@
 /** The steps of nodes and of recovery, on one cluster of real servers: `a`, the primary, and `b`. Each test leaves it so. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
 import type { Json, StepType, Target } from "../../../engine/types.ts";
 import type { NodeInfo } from "../../../providers/nodes/contract.ts";
+import { clusterFile } from "../../../providers/registry/folder.ts";
+import { readClusterFile } from "../../../providers/registry/read.ts";
 import clear from "../../../steps/nodes/clear.ts";
 import control from "../../../steps/nodes/control.ts";
 import death from "../../../steps/nodes/death.ts";
@@ -111,6 +117,54 @@ test("nodes.provision takes back what it has made itself, and not what an earlie
   await provision.undo!(made.ctx, more, undefined);
   expect((await world.list()).map(({ node }) => node)).toEqual(["a", "b"]);
   expect([await running("a"), await running("b")]).toEqual(["running", "running"]);
+});
+
+test("nodes.provision leaves a node that another run has recorded since, and takes none away that has become the primary", async () => {
+  const stateDir = await mkdtemp(join(tmpdir(), "pgdba-taken-over-"));
+  await mkdir(join(stateDir, "clusters"), { mode: 0o700 });
+  const entry = (nodes: string[]) =>
+    writeFile(
+      clusterFile(stateDir, "orders"),
+      stringify({
+        ownership: "managed",
+        postgres: { host: "h", user: "u" },
+        nodes: nodes.map((name) => ({ name, roles: ["postgres"] })),
+        recorded_by: { nodes: "run-later" },
+      }),
+      { mode: 0o600 },
+    );
+  const named = async () =>
+    (await readClusterFile("orders", clusterFile(stateDir, "orders")))!.data.nodes!.map(
+      ({ name }) => name,
+    );
+  const ctx = context({ cluster: "orders" });
+  Object.assign(ctx.run, { id: "run-2", stateDir });
+  const more = world.spec(["a", "b", "c"]) as unknown as Json;
+  try {
+    await entry(["a", "b"]);
+    await provision.run(ctx, more);
+    await entry(["a", "b", "c"]);
+    await provision.undo!(ctx, more, undefined);
+    expect((await world.list()).map(({ node }) => node)).toEqual(["a", "b", "c"]);
+    expect(ctx.recorded.warnings).toEqual([
+      `c of ${world.name} stays: run run-later has recorded it as a node of the cluster since`,
+    ]);
+    // Nobody names it, and it leads: by its data, which is that of a primary.
+    await entry(["a", "b"]);
+    await did(stop, { node: "c" });
+    const { output } = await did(control, { node: "c" });
+    await rm(join(String(output["folder"]), "standby.signal"));
+    expect(await refusal(Promise.resolve(provision.undo!(ctx, more, undefined)))).toEqual([
+      "undo_failed",
+      "c is a primary by now, and is not taken away",
+    ]);
+    await writeFile(join(String(output["folder"]), "standby.signal"), "");
+    await provision.undo!(ctx, more, undefined);
+    expect((await world.list()).map(({ node }) => node)).toEqual(["a", "b"]);
+    expect(await named()).toEqual(["a", "b"]);
+  } finally {
+    await rm(stateDir, { recursive: true });
+  }
 });
 
 test("nodes.list tells the state of each, and nodes.control what their data says", async () => {

@@ -78,6 +78,17 @@ test("it is taken back to what was there", async () => {
   expect(await readFile(table, "utf8")).toBe(before);
   await add.undo!(first, INPUT, undefined);
   expect((await readFile(table, "utf8")).trim()).toBe(ME.trim());
+  // A dead run that is given up takes nothing from a later one, also where that has put the same.
+  const dead = context();
+  await runStep(add, INPUT, dead);
+  await runStep(add, INPUT, context("2026-06-10T12:00:01Z"));
+  const kept = await readFile(table, "utf8");
+  await add.undo!(dead, INPUT, undefined);
+  expect(await readFile(table, "utf8")).toBe(kept);
+  expect(dead.recorded.warnings).toEqual([expect.stringContaining("Others have set the schedule")]);
+  await runStep(remove, { name: "create-orders" }, context());
+  await add.undo!(dead, INPUT, undefined);
+  expect((await readFile(table, "utf8")).trim()).toBe(ME.trim());
 });
 
 test("a crontab that can't be read or written is left alone", async () => {

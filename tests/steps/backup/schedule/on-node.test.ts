@@ -74,9 +74,9 @@ const turns: string[] = [];
 const disks: Record<string, string[]> = { pg1: ["/b"], pg2: ["/b"] };
 const nodes = {
   list: async () => [
-    { node: "pg1", roles: ["postgres"], state: { running } },
-    { node: "pg2", roles: ["postgres"], state: { running } },
-    { node: "night", roles: ["backup"], state: { running } },
+    { node: "pg1", made: true, roles: ["postgres"], state: { running } },
+    { node: "pg2", made: true, roles: ["postgres"], state: { running } },
+    { node: "night", made: true, roles: ["backup"], state: { running } },
   ],
   state: async () => ({ running }),
   facts: async (node: string) => ({
