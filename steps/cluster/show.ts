@@ -132,11 +132,13 @@ const NOTHING = {
 };
 
 function shown(ctx: StepContext, file: string, { name, data, secrets }: ClusterEntry) {
+  // Who wrote a part is for whoever takes something back.
+  const { recorded_by: _by, ...parts } = data;
   return {
     name,
     file,
     ...NOTHING,
-    ...(data as { [part: string]: Json }),
+    ...(parts as { [part: string]: Json }),
     secrets: secrets.map(({ name: secret, place }) => secretOf(ctx, file, secret, place)),
   };
 }

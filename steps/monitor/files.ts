@@ -1,8 +1,9 @@
 import { mkdir, rm, stat } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { readTextIfThere } from "../../engine/shared/read-file.ts";
-import { writeWhole } from "../../engine/shared/write-file.ts";
+import { type WriteOptions, writeWhole } from "../../engine/shared/write-file.ts";
 import { parseYaml } from "../../engine/shared/yaml.ts";
 import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
 import type { ClusterEntry } from "../../providers/registry/read.ts";
@@ -117,7 +118,7 @@ stays. Alerts are told of the clusters of the folder alone, whatever else that P
     for (const [name, text] of texts) {
       if (there.get(name) === text) continue;
       await mkdir(dirname(join(to, name)), { recursive: true });
-      await writeWhole(join(to, name), text, { mode: await modeOf(to, name) });
+      await writeWhole(join(to, name), text, await accessOf(to, name));
       files.push(name);
     }
     if (files.length === 0) ctx.unchanged();
@@ -130,7 +131,11 @@ stays. Alerts are told of the clusters of the folder alone, whatever else that P
         scrape_config_files: [`${to}/scrape.yml`],
       }),
       start: [
-        [`prometheus-postgres-exporter --config.file=${to}/${EXPORTER}`, ...COLLECTORS].join(" "),
+        [
+          `prometheus-postgres-exporter --config.file=${to}/${EXPORTER}`,
+          `--web.listen-address=:${wish.exporter.split(":").at(-1)}`,
+          ...COLLECTORS,
+        ].join(" "),
         ["pgdba health serve --cluster", cluster, "--listen", wish.pgdba.split(":").at(-1)].join(
           " ",
         ),
@@ -168,11 +173,15 @@ type Given = { [key in keyof Wish]?: Wish[key] | null };
 
 const textAt = (file: string): string | undefined => readTextIfThere(file, { maxBytes: MAX_BYTES });
 
-/** A file that its owner has closed to others stays so: a receiver of theirs may have a password in it. */
-async function modeOf(to: string, name: string): Promise<number> {
-  if (name === EXPORTER) return 0o600;
+/**
+ * A file that its owner has closed to others stays so: a receiver of theirs may have a password in it. One that was given to another user, as to whom the exporter runs as, stays that
+ * one's, which root alone can see to.
+ */
+async function accessOf(to: string, name: string): Promise<WriteOptions> {
   const there = await stat(join(to, name)).catch(() => null);
-  return there === null ? MODE : there.mode & 0o777;
+  const mode = name === EXPORTER ? 0o600 : there === null ? MODE : there.mode & 0o777;
+  const owner = there !== null && userInfo().uid === 0 ? { uid: there.uid, gid: there.gid } : null;
+  return { mode, ...(owner && { owner }) };
 }
 
 /** What is given, else what was given before. */

@@ -24,6 +24,7 @@ postgres: {host: db1, port: 5433, user: u, password_secret: superuser}
 patroni: {endpoints: ["http://db1:8008"], scope: orders, password_env: API_PW}
 nodes: [{name: pg1, roles: [postgres]}, {name: pg2, roles: [postgres]}]
 secrets: {superuser: {file: superuser}, unused: {env: UNUSED_PW}}
+recorded_by: {nodes: run-1}
 `,
 );
 write("new", "ownership: managed\npartial: run-0\n");
