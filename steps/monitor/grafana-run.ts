@@ -1,7 +1,12 @@
 import { join } from "node:path";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, StepContext } from "../../engine/types.ts";
-import { type Parts, recordCluster, takeBackRecord } from "../../providers/registry/record.ts";
+import {
+  type Parts,
+  recordCluster,
+  recordedSince,
+  takeBackRecord,
+} from "../../providers/registry/record.ts";
 import { ensureSecret, removeSecrets } from "../../providers/registry/secrets.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds } from "../sql/session.ts";
@@ -92,6 +97,13 @@ date; what Grafana itself has kept stays. It ends when Grafana says that it is w
     const noted = ctx.noted as { was: boolean; parts: Parts } | undefined;
     if (noted === undefined || noted.was) return ctx.unchanged();
     const { name: cluster, data } = await entryOf(ctx);
+    const by = recordedSince(data, "secrets", ctx.run.id);
+    if (by !== null) {
+      ctx.warn(
+        `Run ${by} works with the Grafana that this one has made: it stays. \`pgdba monitor remove --cluster ${cluster}\` takes it away`,
+      );
+      return ctx.unchanged();
+    }
     const { removeGrafana } = await import("../../providers/nodes/docker/grafana.ts");
     // Before it goes: else it would be told as one that is down.
     await watched(ctx, node, Boolean(beside), []).catch((error: unknown) =>
