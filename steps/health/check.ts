@@ -8,7 +8,7 @@ import { milliseconds } from "../sql/session.ts";
 import { relate } from "./findings/causes.ts";
 import { CHECK_DOCUMENT } from "./check/document.ts";
 import type { Check } from "./check/check.ts";
-import { again, type Open } from "./examine/again.ts";
+import { again, type Open } from "../sql/again.ts";
 import { examine, type Examined } from "./examine/examine.ts";
 import { type Facts, readFacts, readMachine, readPrimary } from "./examine/facts.ts";
 import { findingsOf, flat } from "./findings/findings.ts";

@@ -1,4 +1,5 @@
 import { defineStep } from "../define.ts";
+import { again } from "../sql/again.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { assemble } from "./collect/assemble.ts";
 import { readAnswers } from "./collect/read.ts";
@@ -49,8 +50,9 @@ it keeps nothing else from being read. Passwords in settings and in texts of sta
       lockTimeoutMs: milliseconds(input.lock_timeout ?? "1s") ?? 0,
       signal: ctx.signal,
     };
-    const [pg, { identity }] = await Promise.all([session(ctx), ctx.target.facts()]);
-    const answers = await readAnswers(pg, limits);
+    const open = () => again(() => session(ctx));
+    const [, { identity }] = await Promise.all([open(), again(() => ctx.target.facts())]);
+    const answers = await readAnswers(open, limits);
     return assemble(answers, { identity, top: input.top ?? 20 });
   },
 });

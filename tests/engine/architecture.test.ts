@@ -92,6 +92,7 @@ const FOR_STEPS = [
   "steps/program-output.ts",
   "steps/settings-file.ts",
   "steps/snapshots.ts",
+  "steps/sql/again.ts",
   "steps/sql/answer.ts",
   "steps/sql/session.ts",
   "steps/sql/input.ts",

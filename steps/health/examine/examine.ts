@@ -4,7 +4,7 @@ import type { JsonObject, StepContext } from "../../../engine/types.ts";
 import { commandLine } from "../../command-line.ts";
 import type { Check } from "../check/check.ts";
 import { MAX_ROWS, type Result, runChecks, skipCode } from "./execute.ts";
-import type { Open } from "./again.ts";
+import type { Open } from "../../sql/again.ts";
 import type { Limits } from "./limits.ts";
 import type { Facts } from "./facts.ts";
 import { judge, type Judged, type Unseen } from "./judge.ts";

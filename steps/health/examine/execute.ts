@@ -5,7 +5,7 @@ import { asNamed, identifiersOf, placeIdentifiers } from "../../sql/input.ts";
 import { refuseChecks } from "../check/acting.ts";
 import type { Check } from "../check/check.ts";
 import type { Facts } from "./facts.ts";
-import { again, type Open, TRIES } from "./again.ts";
+import { again, type Open, TRIES } from "../../sql/again.ts";
 import { has, inVersions } from "./select.ts";
 import type { Limits } from "./limits.ts";
 

@@ -2,7 +2,7 @@ import type { StepContext } from "../../../engine/types.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { nodeMachine } from "../../node-files.ts";
 import { another, session } from "../../sql/session.ts";
-import { again, type Open } from "./again.ts";
+import { again, type Open } from "../../sql/again.ts";
 
 /** The server that is examined: that of the run, or one member of its cluster. */
 export interface Server {

@@ -1,8 +1,9 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject } from "../../../engine/types.ts";
-import { isUnconvertible, sqlstateOf } from "../../../providers/postgres/errors.ts";
+import { isConflict, isUnconvertible, sqlstateOf } from "../../../providers/postgres/errors.ts";
 import { MARK } from "../../../providers/postgres/own.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
+import { again, type Open, TRIES } from "../../sql/again.ts";
 import server from "../sql/server.sql" with { type: "text" };
 import { SECTIONS, type Section } from "./sections.ts";
 import type { Missing } from "./shape.ts";
@@ -34,20 +35,11 @@ const PRELUDE =
 
 /**
  * Asks everything in two round trips, and one more for each section that fails: that is `missing` then, and keeps no other from
- * being read.
+ * being read. What replay on a standby cuts off is asked again.
  * @throws PgdbaError unsupported before PostgreSQL 13 | connection_failed, or the signal's reason
  */
-export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answers> {
-  if (pg.info.version_num < 130000) {
-    throw new PgdbaError(
-      "unsupported",
-      `A report needs PostgreSQL 13 or later; this is ${pg.info.version}`,
-      { hint: "Upgrade the server; its version has been without fixes for years." },
-    );
-  }
-  const first = await pg.readBatch([PATH, wrapped(server)], limits);
-  if (first.error !== null) throw first.error;
-  const about = parseRows(first.columns[1])[0] ?? {};
+export async function readAnswers(open: Open, limits: Limits): Promise<Answers> {
+  const about = await again(async () => readServer(await open(), limits));
   const user = String(about["user_quoted"]);
   const grant = `grant pg_monitor to ${user};`;
   const extensions = new Map(
@@ -76,15 +68,24 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
   });
   const rows = new Map<string, JsonObject[]>();
   let rest = readable;
+  const tries = new Map<string, number>();
   while (rest.length > 0) {
     const statements = rest.map(({ sql, extension }) =>
       wrapped(sql.replaceAll(':"extension"', extensions.get(extension ?? "")?.schema ?? "")),
     );
+    const pg = await open();
     const { columns, error } = await pg.readBatch([PRELUDE, PATH, ...statements], limits);
     const ended = Math.max(0, columns.length - 2);
     rest.slice(0, ended).forEach(({ name }, at) => rows.set(name, parseRows(columns[at + 2])));
-    if (error !== null && !pg.alive()) throw error;
     const failed = rest[ended];
+    if (failed !== undefined && isConflict(error)) {
+      const tried = (tries.get(failed.name) ?? 0) + 1;
+      tries.set(failed.name, tried);
+      if (tried < TRIES) {
+        rest = rest.slice(ended);
+        continue;
+      }
+    } else if (error !== null && !pg.alive()) throw error;
     rest = rest.slice(ended + 1);
     if (failed === undefined) continue;
     if (failed.without !== undefined && isUnconvertible(error)) {
@@ -102,6 +103,20 @@ export async function readAnswers(pg: PgSession, limits: Limits): Promise<Answer
     }
   }
   return { server: about, rows, missing };
+}
+
+/** The one row of server.sql. */
+async function readServer(pg: PgSession, limits: Limits): Promise<JsonObject> {
+  if (pg.info.version_num < 130000) {
+    throw new PgdbaError(
+      "unsupported",
+      `A report needs PostgreSQL 13 or later; this is ${pg.info.version}`,
+      { hint: "Upgrade the server; its version has been without fixes for years." },
+    );
+  }
+  const { columns, error } = await pg.readBatch([PATH, wrapped(server)], limits);
+  if (error !== null) throw error;
+  return parseRows(columns[1])[0] ?? {};
 }
 
 function missed({ name }: Section, error: PgdbaError | null, grant: string): Missing {

@@ -3,7 +3,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Batch, PgSession } from "../../../providers/postgres/session.ts";
 import type { Check } from "../../../steps/health/check/check.ts";
 import type { Facts } from "../../../steps/health/examine/facts.ts";
-import { again } from "../../../steps/health/examine/again.ts";
+import { again } from "../../../steps/sql/again.ts";
 import { runChecks } from "../../../steps/health/examine/execute.ts";
 
 const failure = (sqlstate: string) =>

@@ -1,6 +1,6 @@
-import { PgdbaError } from "../../../engine/errors.ts";
-import { isConflict } from "../../../providers/postgres/errors.ts";
-import type { PgSession } from "../../../providers/postgres/session.ts";
+import { PgdbaError } from "../../engine/errors.ts";
+import { isConflict } from "../../providers/postgres/errors.ts";
+import type { PgSession } from "../../providers/postgres/session.ts";
 
 /** Gives a session that stands: another one when the last has ended. */
 export type Open = () => Promise<PgSession>;
