@@ -154,7 +154,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "nodes.start": () => import("./nodes/start.ts"),
   "nodes.stop": () => import("./nodes/stop.ts"),
   "owner.set": () => import("./owner/set.ts"),
-  "partition.split": () => import("./partition/split.ts"),
+  "partition.make": () => import("./partition/make.ts"),
   "patroni.cancel-switchover": () => import("./patroni/cancel-switchover.ts"),
   "patroni.cluster": () => import("./patroni/cluster.ts"),
   "patroni.config": () => import("./patroni/config.ts"),

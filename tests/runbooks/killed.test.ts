@@ -25,7 +25,7 @@ const KILLS: [act: string, version: 13 | 18, way: Way, moment: RegExp][] = [
   ["index/create", 13, "resume", /^acted/],
   ["index/drop", 18, "give up", /^acted/],
   ["role/password", 13, "give up", /^acted/],
-  ["partition/add", 18, "again", /^started owned/],
+  ["partition/add", 18, "give up", /^acted made/],
   ["constraint/validate", 13, "resume", /^acted .*0/],
   ["maintenance/analyze", 18, "resume", /^ended .*1/],
 ];

@@ -43,6 +43,17 @@ describe.each(VERSIONS_HERE)("partitions of PostgreSQL %d", (version) => {
     );
   }, 300_000);
 
+  test("one that its table's owner can't be given is not made", async () => {
+    await dba.query(`CREATE ROLE maker LOGIN PASSWORD 'x' IN ROLE app; GRANT USAGE, CREATE ON SCHEMA s TO maker;
+      CREATE TABLE s.half (d date) PARTITION BY RANGE (d); ALTER TABLE s.half OWNER TO app`);
+    const bounds = ["--from", "2030-02-01", "--to", "2030-03-01"];
+    const by = { PGDBA_PG_USER: "maker", PGDBA_PG_PASSWORD: "x" };
+    const add = ["partition", "add", "s.half", "half_2", ...bounds];
+    const { envelope } = await server.run(add, by);
+    expect(envelope.error?.data).toMatchObject({ sqlstate: "42501" });
+    expect((await dba.query("SELECT to_regclass('s.half_2') AS it")).rows).toEqual([{ it: null }]);
+  }, 300_000);
+
   test("bounds are read back in their time zone, and a plan tells what is in the way", async () => {
     await dba.query(`SET TimeZone = 'Asia/Tokyo'; CREATE TABLE s.ev (t timestamptz, n int) PARTITION BY RANGE (t); CREATE TABLE s."Rest" PARTITION OF s.ev DEFAULT;
       INSERT INTO s.ev VALUES ('2030-02-03', 1); ALTER DATABASE postgres SET TimeZone = 'Asia/Tokyo'`);

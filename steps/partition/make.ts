@@ -1,5 +1,5 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { StepContext } from "../../engine/types.ts";
+import type { JsonObject, StepContext } from "../../engine/types.ts";
 import { quoteIdent, quoteLiteral, quoteName } from "../../providers/planner/twin/names.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { beforeActing } from "../before-acting.ts";
@@ -9,31 +9,39 @@ import { milliseconds, session } from "../sql/session.ts";
 const LOCK_TIMEOUT = "2s";
 const TIMEOUT_MS = 30_000;
 
+const OWNER = `SELECT pg_get_userbyid(c.relowner)::text AS owner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`;
+
 /** What would do more than move the rows, or keep them from being moved. A generated column is computed again. */
-const TABLE = `WITH parts AS (SELECT c.oid, c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+const MOVE = `WITH parts AS (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE (n.nspname, c.relname) IN (($1::text, $2::text), ($3::text, $4::text)))
   SELECT ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum) AS columns,
-    (SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = format('%I.%I', $1::text, $2::text)::regclass) AS owner,
     ARRAY(SELECT DISTINCT k.conname::text || ' of ' || k.conrelid::regclass FROM pg_constraint k JOIN parts p ON k.confrelid = p.oid WHERE k.contype = 'f' AND k.conparentid = 0) AS keys,
     ARRAY(SELECT DISTINCT t.tgname::text FROM pg_trigger t JOIN parts p ON t.tgrelid = p.oid WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 12 <> 0) AS triggers,
     (SELECT bool_or(row_security_active(p.oid)) FROM parts p) AS hidden`;
 
-interface Facts {
+interface Move {
   columns: string[];
-  owner: string;
   keys: string[];
   triggers: string[];
   hidden: boolean;
 }
 
+interface Facts {
+  owner: string;
+  /** Null where no rows are moved. */
+  move: Move | null;
+}
+
 const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
 
 export default defineStep({
-  type: "partition.split",
-  summary: "Make a partition by range, and move the rows into it that lie in the default partition",
-  docs: `One transaction, in which nobody else reads or writes the table: the rows are put aside and deleted, the partition is made, and they are
-inserted. Refused where more would happen than that: foreign keys that reference the table (ON DELETE CASCADE would delete what points to the rows), and triggers on INSERT or DELETE.`,
-  example: `- partition.split: {schema: public, table: log, name: log_2, column: d, from: 2030-01-01, to: 2030-02-01, fallback_schema: public, fallback: log_rest}
+  type: "partition.make",
+  summary:
+    "Make a partition by range, owned by its table's owner, with rows out of the default partition",
+  docs: `One transaction, so that nobody sees a partition that its table's owner can't change. With \`out_of\` the rows of the range go along, while nobody else reads or writes the table: they are put aside
+and deleted, the partition is made, and they are inserted. Refused where more would happen than that: foreign keys that reference the table (ON DELETE CASCADE would delete what points to the rows),
+and triggers on INSERT or DELETE.`,
+  example: `- partition.make: {schema: public, table: log, name: log_2, from: 2030-01-01, to: 2030-02-01}
 `,
   effect: "change",
   oneAct: true,
@@ -43,16 +51,24 @@ inserted. Refused where more would happen than that: foreign keys that reference
   input: {
     type: "object",
     additionalProperties: false,
-    required: ["schema", "table", "name", "column", "from", "to", "fallback_schema", "fallback"],
+    required: ["schema", "table", "name", "from", "to"],
     properties: {
       schema: text("That of the partitioned table, and of the new partition"),
       table: text("The partitioned table"),
       name: text("The new partition"),
-      column: text("The column that the table is partitioned by"),
       from: text("The first value that it takes"),
       to: text("The first value that it does not take any more"),
-      fallback_schema: text("That of the default partition"),
-      fallback: text("The default partition"),
+      out_of: {
+        type: ["object", "null"],
+        additionalProperties: false,
+        required: ["schema", "table", "column"],
+        properties: {
+          schema: text("Its schema"),
+          table: text("Its name"),
+          column: text("The column that the table is partitioned by"),
+        },
+        description: "The default partition whose rows of the range go into the new one",
+      },
       lock_timeout: {
         type: ["string", "null"],
         format: "duration",
@@ -80,7 +96,7 @@ inserted. Refused where more would happen than that: foreign keys that reference
       async (run) => {
         const counts: number[] = [];
         for (const sql of statements(input, facts)) counts.push((await run(sql)).row_count);
-        return rowsMoved(input, counts);
+        return facts.move === null ? 0 : rowsMoved(input, counts);
       },
     );
     return { moved };
@@ -100,20 +116,35 @@ interface Input {
   schema: string;
   table: string;
   name: string;
-  column: string;
   from: string;
   to: string;
-  fallback_schema: string;
-  fallback: string;
+  out_of?: JsonObject | null | undefined;
 }
+
+interface Fallback {
+  schema: string;
+  table: string;
+  column: string;
+}
+
+const fallbackOf = ({ out_of: from }: Input): Fallback | null =>
+  (from ?? null) as unknown as Fallback | null;
 
 /** @throws PgdbaError step_refused where it would do more than move rows */
 async function look(ctx: StepContext, pg: PgSession, input: Input): Promise<Facts> {
-  const { schema, table, fallback_schema, fallback } = input;
+  const { schema, table } = input;
+  const from = fallbackOf(input);
   const options = { timeoutMs: TIMEOUT_MS, signal: ctx.signal };
-  const { rows } = await pg.query(TABLE, [schema, table, fallback_schema, fallback], options);
-  const facts = rows[0] as unknown as Facts;
-  const { keys, triggers, hidden } = facts;
+  const [found] = (await pg.query(OWNER, [schema, table], options)).rows;
+  if (found === undefined)
+    throw new PgdbaError("step_refused", `There is no table ${schema}.${table} any more`, {
+      hint: "Somebody has dropped it, or given it another name: look, and run it again.",
+    });
+  const owner = String(found["owner"]);
+  if (from === null) return { owner, move: null };
+  const { rows } = await pg.query(MOVE, [schema, table, from.schema, from.table], options);
+  const move = rows[0] as unknown as Move;
+  const { keys, triggers, hidden } = move;
   const refuse = (message: string, hint: string) =>
     new PgdbaError("step_refused", message, { hint });
   if (keys.length > 0)
@@ -131,7 +162,7 @@ async function look(ctx: StepContext, pg: PgSession, input: Input): Promise<Fact
       `Row security hides rows of ${schema}.${table} from ${pg.info.user}`,
       "Connect as the owner, a superuser or a role with BYPASSRLS.",
     );
-  return facts;
+  return { owner, move };
 }
 
 /** @throws PgdbaError step_failed where rows would be lost or doubled, as by a rule on the table: all is rolled back */
@@ -146,21 +177,26 @@ function rowsMoved({ schema, table }: Input, counts: readonly number[]): number 
   );
 }
 
-/** The second puts the rows aside, the third deletes them, and the last inserts them. */
-function statements(input: Input, { columns, owner }: Facts): string[] {
+/** With rows to move, the second puts them aside, the third deletes them, and the last inserts them. */
+function statements(input: Input, { owner, move }: Facts): string[] {
   const table = quoteName(input.schema, input.table);
-  const rest = quoteName(input.fallback_schema, input.fallback);
   const made = quoteName(input.schema, input.name);
   const [from, to] = [quoteLiteral(input.from), quoteLiteral(input.to)];
-  const column = quoteIdent(input.column);
+  const making = [
+    `CREATE TABLE ${made} PARTITION OF ${table} FOR VALUES FROM (${from}) TO (${to})`,
+    `ALTER TABLE ${made} OWNER TO ${quoteIdent(owner)}`,
+  ];
+  const fallback = fallbackOf(input);
+  if (move === null || fallback === null) return making;
+  const rest = quoteName(fallback.schema, fallback.table);
+  const column = quoteIdent(fallback.column);
   const inside = `${column} >= ${from} AND ${column} < ${to}`;
-  const list = columns.map(quoteIdent).join(", ");
+  const list = move.columns.map(quoteIdent).join(", ");
   return [
     `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`,
     `CREATE TEMPORARY TABLE pgdba_moved ON COMMIT DROP AS SELECT ${list} FROM ${rest} WHERE ${inside}`,
     `DELETE FROM ${rest} WHERE ${inside}`,
-    `CREATE TABLE ${made} PARTITION OF ${table} FOR VALUES FROM (${from}) TO (${to})`,
-    `ALTER TABLE ${made} OWNER TO ${quoteIdent(owner)}`,
+    ...making,
     `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM pgdba_moved`,
   ];
 }
