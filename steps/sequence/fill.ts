@@ -10,6 +10,7 @@ import { repeatable } from "../sql/repeatable.ts";
 import { another, backendOf, milliseconds, session } from "../sql/session.ts";
 import { backfill, patiently, type Pace } from "./widening/backfill.ts";
 import { unfit } from "./widening/batches.ts";
+import { viewsOf } from "./widening/views.ts";
 import {
   addStatements,
   besideIndex,
@@ -218,6 +219,7 @@ async function fillable(pg: PgSession, wanted: Wanted): Promise<Column[]> {
   const columns = found.columns.filter(isNarrow);
   const reasons = [
     ...columns.flatMap(({ blockers }) => blockers),
+    ...(await viewsOf(askOf(pg), columns)).flatMap(({ refused }) => refused ?? []),
     ...(await unfit(askOf(pg), found)),
   ];
   if (reasons.length > 0)

@@ -22,12 +22,13 @@ import { grantAgain, grantedOn, grantStatements } from "./widening/privileges.ts
 import { lockStatement, sequenceStatements } from "./widening/statements.ts";
 import { generatorsOf, swapStatements } from "./widening/swap.ts";
 import { lockedTogether } from "./widening/together.ts";
+import { createStatements, dropStatements, makeAgain, mayGo, viewsOf } from "./widening/views.ts";
 
 export default defineStep({
   type: "sequence.swap",
   summary: "Let the bigint columns that sequence.fill has filled take the places of the old ones",
-  docs: `One transaction that reads no table, under a lock that is not waited for longer than \`lock_timeout\`, and that makes nobody the victim of a deadlock. What was made meanwhile, such as a view or
-another foreign key, is seen, and then nothing is done. What was granted on the columns and on the sequences of identities is granted again by whom
+  docs: `One transaction that reads no table, under a lock that is not waited for longer than \`lock_timeout\`, and that makes nobody the victim of a deadlock. What was made meanwhile, such as a materialized view or
+another foreign key, is seen, and then nothing is done. Plain views that read the columns, and views on these, are dropped and made again in the same transaction, as \`sequence.widen\` does. What was granted on the columns and on the sequences of identities is granted again by whom
 it was, and compared; nothing that default privileges would add stays. The columns stand at the end of their tables afterwards. Foreign keys are NOT VALID: new rows are
 held to them, and the old ones have to be read once with VALIDATE CONSTRAINT.`,
   example: `- sequence.swap: {sequence: public.orders_id_seq}
@@ -60,8 +61,11 @@ held to them, and the old ones have to be read once with VALIDATE CONSTRAINT.`,
       await judge(run, found, facts, tables);
       const generators = await generatorsOf(run, facts.details);
       const granted = await grantedOn(run, facts.details);
-      for (const sql of swapStatements(facts, generators)) await run(sql);
+      const views = mayGo(await viewsOf(run, found.columns.filter(isNarrow)));
+      for (const sql of [...dropStatements(views), ...swapStatements(facts, generators)])
+        await run(sql);
       await grantAgain(run, granted);
+      await makeAgain(run, views);
       return narrowNames(found);
     });
   },
@@ -72,12 +76,15 @@ held to them, and the old ones have to be read once with VALIDATE CONSTRAINT.`,
     const facts = await factsOf(ask, found.columns.filter(isNarrow));
     const generators = await generatorsOf(ask, facts.details);
     const granted = await grantedOn(ask, facts.details);
+    const views = mayGo(await viewsOf(ask, found.columns.filter(isNarrow)));
     return {
       sql: [
         ...tablesOf(facts).map(lockStatement),
         ...sequenceStatements(found.sequences),
+        ...dropStatements(views),
         ...swapStatements(facts, generators),
         ...granted.flatMap(({ grants, ...thing }) => grantStatements(thing, grants)),
+        ...createStatements(views),
       ],
     };
   },

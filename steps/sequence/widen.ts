@@ -14,14 +14,7 @@ import {
 import { DEFAULT_LOCK_TIMEOUT, LOCK_TIMEOUT, WANTED, WIDENED } from "./widening/input.ts";
 import { alterStatements, lockStatement } from "./widening/statements.ts";
 import { lockedTogether } from "./widening/together.ts";
-import {
-  createStatements,
-  dropStatements,
-  makeAgain,
-  type View,
-  viewsOf,
-} from "./widening/views.ts";
-import { PgdbaError } from "../../engine/errors.ts";
+import { createStatements, dropStatements, makeAgain, mayGo, viewsOf } from "./widening/views.ts";
 
 export default defineStep({
   type: "sequence.widen",
@@ -76,15 +69,6 @@ defaults; what can't be made again as it is, such as a materialized view or a tr
     };
   },
 });
-
-/** @throws PgdbaError step_refused when one can't be made again as it is */
-function mayGo(views: readonly View[]): readonly View[] {
-  const refused = [...new Set(views.flatMap((view) => view.refused ?? []))];
-  if (refused.length === 0) return views;
-  throw new PgdbaError("step_refused", `PostgreSQL changes no type under ${refused.join(", ")}`, {
-    hint: "Drop these, run this again, and make them again.",
-  });
-}
 
 /** The names of all tables that a change of the columns' type locks, quoted. */
 async function lockedBy(ask: Ask, columns: readonly Column[]): Promise<string[]> {

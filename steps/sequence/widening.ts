@@ -26,7 +26,7 @@ export default defineStep({
     "Tell what has to become bigint together with a sequence or a column, and how it can be done",
   docs: `Follows foreign keys: a column that references a widened one has to hold its values, and so do those that reference that. Of a
 partitioned table the root stands for its partitions. \`blockers\` is what PostgreSQL changes no type under, such as a materialized view; these have to be
-dropped before and made again after. Plain views are no such: \`sequence.widen\` makes them again itself.
+dropped before and made again after. Plain views are no such: \`sequence.widen\` and \`sequence.swap\` make them again themselves.
 
 \`method\` is \`alter\` where all the tables together are no larger than \`alter_below\`: each is rewritten under a lock that nobody gets past.
 Larger ones are filled in \`batches\` beside the old column (\`sequence.fill\`, \`sequence.swap\`), where nothing is in \`unfit\`. \`none\`: all is bigint.`,
@@ -106,7 +106,7 @@ Larger ones are filled in \`batches\` beside the old column (\`sequence.fill\`, 
       blockers: { ...NAMES, description: "What PostgreSQL changes no type under" },
       views: {
         ...NAMES,
-        description: "Plain views that are dropped and made again with the rewrite at once",
+        description: "Plain views that are dropped and made again in one transaction with it",
       },
       unfit: { ...NAMES, description: "Why it can't be done in batches" },
       not_owned: {

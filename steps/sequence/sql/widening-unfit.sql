@@ -9,6 +9,8 @@ FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS w(relid, attnum, n)
     AND d.classid NOT IN ('pg_attrdef'::regclass, 'pg_class'::regclass)
     AND coalesce(k.contype, 'x') NOT IN ('p', 'u', 'f', 'n') AND coalesce(k.conname, '') !~ '^pgdba_wide_'
     AND NOT (d.classid = 'pg_trigger'::regclass AND EXISTS (SELECT FROM pg_trigger t WHERE t.oid = d.objid AND t.tgname ~ '^zzzz_pgdba_wide_'))
+    -- Views are looked for by themselves: plain ones are made again.
+    AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite r JOIN pg_class x ON x.oid = r.ev_class WHERE r.oid = d.objid AND x.relkind IN ('v', 'm')))
   UNION ALL
   SELECT 'the index ' || i.indexrelid::regclass || CASE WHEN i.indisvalid THEN ', which is an exclusion' ELSE ', which is not valid' END
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
@@ -21,6 +23,8 @@ FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS w(relid, attnum, n)
   FROM pg_constraint k JOIN pg_depend d ON d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid AND d.classid = 'pg_rewrite'::regclass
     JOIN pg_rewrite w ON w.oid = d.objid
   WHERE k.conrelid = c.oid AND a.attnum = ANY (k.conkey)
+    -- One that reads the column as well is made again.
+    AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_rewrite'::regclass AND x.objid = w.oid AND x.refclassid = 'pg_class'::regclass AND x.refobjid = c.oid AND x.refobjsubid = a.attnum)
   UNION ALL
   SELECT 'the security label of the column' FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = c.oid AND l.objsubid = a.attnum
   UNION ALL

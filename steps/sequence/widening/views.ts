@@ -1,4 +1,5 @@
 import VIEWS from "../sql/widening-views.sql" with { type: "text" };
+import { PgdbaError } from "../../../engine/errors.ts";
 import { quoteIdent, quoteLiteral, quoteName } from "../../../providers/planner/twin/names.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import { type Ask, type Column, shown } from "./find.ts";
@@ -26,6 +27,15 @@ export const viewName = ({ schema, name }: View): string => shown(schema, name);
 export async function viewsOf(ask: Ask, columns: readonly Column[]): Promise<View[]> {
   const of = [columns.map(({ relid }) => relid), columns.map(({ attnum }) => attnum)];
   return (await ask(VIEWS, of)).rows as unknown as View[];
+}
+
+/** @throws PgdbaError step_refused when one can't be made again as it is */
+export function mayGo(views: readonly View[]): readonly View[] {
+  const refused = [...new Set(views.flatMap((view) => view.refused ?? []))];
+  if (refused.length === 0) return views;
+  throw new PgdbaError("step_refused", `PostgreSQL changes no type under ${refused.join(", ")}`, {
+    hint: "Drop these, run this again, and make them again.",
+  });
 }
 
 export function dropStatements(views: readonly View[]): string[] {
