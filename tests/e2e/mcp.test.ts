@@ -1,11 +1,10 @@
 /** `pgdba mcp` by the protocol's own client, over standard input and HTTP. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { newPrivateKey } from "../../engine/approval/approval.ts";
-import type { Envelope } from "../../engine/types.ts";
+import { call, connectTo } from "./mcp-client.ts";
 import { at, cli, eventually, place, raw, removePlaces, runbooks, Running } from "./support.ts";
 
 setDefaultTimeout(300_000);
@@ -113,47 +112,9 @@ writeFileSync(
 
 const clients: Client[] = [];
 async function connect(...flags: string[]): Promise<Client> {
-  const client = new Client({ name: "test", version: "1" });
-  const transport = new StdioClientTransport({
-    command: join(import.meta.dir, "../../engine/pgdba"),
-    args: ["mcp", ...flags],
-    cwd: p.cwd,
-    env: p.env,
-    stderr: "ignore",
-  });
-  await client.connect(transport);
+  const client = await connectTo(p, flags);
   clients.push(client);
   return client;
-}
-
-interface Answer {
-  said: string;
-  envelope: Envelope;
-  isError: boolean;
-  bytes: number;
-}
-type Options = NonNullable<Parameters<Client["callTool"]>[1]>;
-
-async function call(
-  to: Client,
-  name: string,
-  args: object = {},
-  options?: Options,
-): Promise<Answer> {
-  const { content, isError } = await to.callTool(
-    { name, arguments: args as Record<string, unknown> },
-    options,
-  );
-  const texts = (content as { type: string; text: string }[]).map(({ text }) => text);
-  const bytes = Buffer.byteLength(texts.join(""));
-  if (texts.length < 2)
-    return { said: texts[0]!, envelope: {} as Envelope, isError: isError === true, bytes };
-  return {
-    said: texts[0]!,
-    envelope: JSON.parse(texts[1]!) as Envelope,
-    isError: isError === true,
-    bytes,
-  };
 }
 const notes = () =>
   existsSync(join(p.cwd, "notes")) ? readFileSync(join(p.cwd, "notes"), "utf8").split("\n") : [];
@@ -428,6 +389,9 @@ test("hints name the tools, where the command line's would name its flags", asyn
   for (const { envelope } of [groups, nothing])
     expect(JSON.stringify(envelope)).not.toMatch(/`pgdba|--/);
   const { said, envelope } = await call(client, "run_read", { runbook: "t/change" });
+  const wrong = await call(client, "run_read", { runbook: "t/read", params: { limit: 0 } });
+  expect(wrong.envelope.error?.message).toContain("params.limit");
+  expect(JSON.stringify(wrong.envelope.error)).not.toContain("--");
   for (const text of [said, envelope.error?.hint]) expect(text).toContain("the tool run does it");
   expect(said + envelope.error?.hint).not.toMatch(/--plan|No confirmation/);
 });

@@ -70,6 +70,17 @@ async function within(
   }
 }
 
+/** An answer that has grown since it was cut, within its bound again; what was left out before is counted with it. */
+export function boundAgain(envelope: Envelope, brief: boolean): Envelope {
+  const { envelope: cut, left } = bound(envelope, brief ? MAX_BRIEF : MAX_ANSWER);
+  if (Object.keys(left).length === 0) return envelope;
+  const part = envelope.error ?? envelope.data;
+  const before = isMapping(part) && isMapping(part["cut"]) ? part["cut"] : {};
+  const all = { ...(before as LeftOut) };
+  for (const [place, count] of Object.entries(left)) all[place] = (all[place] ?? 0) + count;
+  return withLeft(cut, all);
+}
+
 /** The text that a command has written itself, cut at the end of a line. */
 export function withinText(text: string): string {
   if (Buffer.byteLength(text) <= MAX_ANSWER) return text;

@@ -101,19 +101,28 @@ async function known(front: Front, name: string, fixed: Fixed): Promise<IndexedR
   });
 }
 
-/** @throws PgdbaError gate_refused for what can't be done well from afar: files of the server's machine, and what never ends */
+/** True for what can't be done well from afar: what never ends, and files of the server's machine. */
+export function isUnfit({ specs, watches }: IndexedRunbook, params: JsonObject): boolean {
+  return watches === true || fileParam(specs, params) !== undefined;
+}
+
+/** @throws PgdbaError gate_refused for what is unfit */
 function refuseUnfit(name: string, { specs, watches }: IndexedRunbook, params: JsonObject): void {
   if (watches)
     throw new PgdbaError("gate_refused", `${name} runs until it is interrupted`, {
       hint: "A person starts it, at a terminal or as a service.",
     });
-  const file = Object.keys(params).find(
-    (param) => params[param] !== null && namesFile(specs[param], params[param]!),
-  );
+  const file = fileParam(specs, params);
   if (file !== undefined)
     throw new PgdbaError("gate_refused", `${file} names a file of the machine that pgdba runs on`, {
       hint: "Files can't be read or written through this door. Leave it out, or have a person run the command.",
     });
+}
+
+function fileParam(specs: IndexedRunbook["specs"], params: JsonObject): string | undefined {
+  return Object.keys(params).find(
+    (param) => params[param] !== null && namesFile(specs[param], params[param]!),
+  );
 }
 
 /** A secret is given as the name of a variable, which the operator has set, or of any file. */
