@@ -131,6 +131,10 @@ export const OTHERS: Record<string, Act> = {
     plant: planted("CREATE ROLE app LOGIN;\nCREATE ROLE other LOGIN"),
     words: ["role", "revoke", "PUBLIC", "shop", "--keep", "app", "--others-lose"],
   },
+  "role/leave": {
+    plant: planted("CREATE ROLE readers;\nCREATE ROLE app LOGIN IN ROLE readers"),
+    words: ["role", "leave", "app", "readers"],
+  },
   "role/set": {
     plant: planted("CREATE ROLE app LOGIN"),
     words: [
