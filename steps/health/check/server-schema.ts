@@ -52,7 +52,7 @@ export const MACHINE_SCHEMA = {
 export const PRIMARY_SCHEMA = {
   type: "object",
   additionalProperties: false,
-  required: ["known", "more", "words", "set"],
+  required: ["known", "more", "words", "set", "next_known", "next", "next_words"],
   properties: {
     known: { type: "boolean", description: "Whether this user may know it" },
     more: {
@@ -65,5 +65,16 @@ export const PRIMARY_SCHEMA = {
       type: "boolean",
       description: "The standby's files give all of them, so that its next start has them",
     },
+    next_known: {
+      type: "boolean",
+      description: "Whether this user may know what the next start of the standby has",
+    },
+    next: {
+      type: "object",
+      additionalProperties: { type: "integer" },
+      description:
+        "The primary's values of those that are enough now and would be too low at the standby's next start",
+    },
+    next_words: { type: "string", description: "The same in words; empty when there are none" },
   },
 } as const satisfies JsonSchema;

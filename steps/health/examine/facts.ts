@@ -54,6 +54,19 @@ export type Primary = {
   more: Record<string, number>;
   words: string;
   set: boolean;
+  next_known: boolean;
+  next: Record<string, number>;
+  next_words: string;
+};
+
+const NO_PRIMARY: Primary = {
+  known: false,
+  more: {},
+  words: "",
+  set: false,
+  next_known: false,
+  next: {},
+  next_words: "",
 };
 
 const NO_MACHINE: Machine = {
@@ -112,8 +125,7 @@ export async function readFacts(pg: PgSession, limits: Limits): Promise<Facts> {
     "machine" | "patroni" | "primary" | "flags"
   >;
   const patroni = isRunByPatroni((name) => facts.origins[name]);
-  const primary = { known: false, more: {}, words: "", set: false };
-  return { ...facts, patroni, machine: NO_MACHINE, primary, flags: "" };
+  return { ...facts, patroni, machine: NO_MACHINE, primary: NO_PRIMARY, flags: "" };
 }
 
 /** Asks the kernel of the server's machine, as far as that is possible; what its `node` may use counts before what is found so. */
@@ -137,36 +149,56 @@ export async function readMachine(
   };
 }
 
-/** The settings of which the primary has more than this standby, as far as this user may know. */
+/** The settings of which the primary has more than this standby, now or at its next start, as far as this user may know. */
 export async function readPrimary(
   pg: PgSession,
   { settings }: Facts,
   signal: AbortSignal,
 ): Promise<Primary> {
   const held = await primarySettings(pg, signal);
-  const more = [...(held ?? [])].filter(([name, value]) => value > Number(settings[name]));
+  if (held === null) return NO_PRIMARY;
+  const more = [...held].filter(([name, value]) => value > Number(settings[name]));
+  const files = await inFiles(pg, [...held.keys()], signal);
+  // What is too little already has its restart before it.
+  const next = [...held].filter(([name, value]) => {
+    const starts = files?.get(name)?.starts ?? null;
+    return value <= Number(settings[name]) && starts !== null && starts < value;
+  });
   return {
-    known: held !== null,
+    known: true,
     more: Object.fromEntries(more),
     words: more.map(([name, value]) => `${name} = ${value}`).join(", "),
-    set: more.length > 0 && (await areSet(pg, more, signal)),
+    set: more.length > 0 && more.every(([name, value]) => (files?.get(name)?.given ?? 0) >= value),
+    next_known: files !== null,
+    next: Object.fromEntries(next),
+    next_words: next
+      .map(([name, value]) => `${name} = ${files?.get(name)?.starts}, the primary ${value}`)
+      .join("; "),
   };
 }
 
-/** What the next start has: the last entry of a name in the files counts. */
-const IN_FILES = `SELECT DISTINCT ON (name) name, setting FROM pg_catalog.pg_file_settings
-  WHERE name = ANY ($1) AND sourcefile IS NOT NULL ORDER BY name, seqno DESC`;
+/** The last entry of a name in the files counts; without one, at the next start, what PostgreSQL comes with. The command line wins over both. */
+const IN_FILES = `SELECT s.name, f.setting AS given, CASE WHEN s.source <> 'command line' THEN coalesce(f.setting, s.boot_val) END AS starts
+  FROM pg_catalog.pg_settings s LEFT JOIN LATERAL (
+    SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE lower(f.name) = s.name AND f.sourcefile IS NOT NULL ORDER BY f.seqno DESC LIMIT 1) f ON true
+  WHERE s.name = ANY ($1)`;
 const MAY_READ_FILES = `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_file_settings', 'SELECT')
   AND pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'EXECUTE') AS may`;
 
-async function areSet(
+/** What the files give, and what the next start has; null for a user who may not read them. */
+async function inFiles(
   pg: PgSession,
-  more: readonly [string, number][],
+  names: readonly string[],
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Map<string, { given: number | null; starts: number | null }> | null> {
   const { rows } = await pg.ask(MAY_READ_FILES, [], { signal });
-  if (rows[0]?.["may"] !== true) return false;
-  const found = await pg.ask(IN_FILES, [more.map(([name]) => name)], { signal });
-  const given = new Map(found.rows.map(({ name, setting }) => [name, Number(setting)]));
-  return more.every(([name, value]) => (given.get(name) ?? 0) >= value);
+  if (rows[0]?.["may"] !== true) return null;
+  const found = await pg.ask(IN_FILES, [names], { signal });
+  const numberOf = (value: unknown): number | null => (value === null ? null : Number(value));
+  return new Map(
+    found.rows.map(({ name, given, starts }) => [
+      String(name),
+      { given: numberOf(given), starts: numberOf(starts) },
+    ]),
+  );
 }

@@ -74,7 +74,7 @@ async function runAsWritten(
   // The command does the same as the statements: each is run on some version.
   const here = sql === null || (commands?.includes(server.version) ?? server.version % 2 === 0);
   if (here && runbook !== "config/apply" && (await mends(finding)))
-    return runCommand(world, finding);
+    return runCommand(world, finding.check, finding.remedy.command);
   const byCommand = here && runbook === "config/apply";
   expect([finding.check, sql !== null || byCommand]).toEqual([finding.check, true]);
   if (byCommand) {
@@ -117,8 +117,12 @@ async function mends({ remedy: { runbook } }: Finding): Promise<boolean> {
 }
 
 /** Runs the command of a finding as it stands, in a shell where nobody is at a terminal to be asked. */
-async function runCommand({ server }: World, { check, remedy }: Finding): Promise<void> {
-  const child = Bun.spawn(["sh", "-c", remedy.command ?? ""], {
+export async function runCommand(
+  { server }: World,
+  check: string,
+  command: string | null,
+): Promise<void> {
+  const child = Bun.spawn(["sh", "-c", command ?? ""], {
     env: {
       PATH: `${join(import.meta.dir, "../../../../engine")}:${process.env["PATH"]}`,
       HOME: server.dataDir,
@@ -133,7 +137,7 @@ async function runCommand({ server }: World, { check, remedy }: Finding): Promis
     stderr: "ignore",
   });
   const { error } = JSON.parse(await new Response(child.stdout).text()) as Envelope;
-  expect([check, remedy.command, error]).toEqual([check, remedy.command, null]);
+  expect([check, command, error]).toEqual([check, command, null]);
 }
 
 function unquoted(name: string): string {

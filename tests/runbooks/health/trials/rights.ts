@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { runCommand } from "./remedies.ts";
 import type { Trial } from "./trial.ts";
 
 const PAY = `"Pay ""Roll"`;
@@ -83,6 +84,61 @@ export const RIGHTS: Trial[] = [
         `select count(*)::int as n from pg_default_acl d, aclexplode(d.defaclacl) a where d.defaclrole = '"Mak;er"'::regrole and d.defaclobjtype = 'f' and a.grantee = 0`,
       );
       expect(row.n).toBe(1);
+    },
+  },
+  {
+    check: "owners-mixed",
+    commands: [13, 18],
+    plant: `create role "Mi;grates" login password 'x'; create role chiefs superuser; create schema "Mix;ed" authorization "Mi;grates"; set search_path = "Mix;ed"; set role "Mi;grates";
+      create table one (id serial primary key); create table two (id int primary key); create table three (id int primary key); create table "Pa;rts" (d int primary key) partition by range (d);
+      create table four (id int primary key); create table five (id int primary key); create table six (id int primary key); create table parts_1 partition of "Pa;rts" for values from (0) to (10);
+      reset role; create table parts_2 partition of "Pa;rts" for values from (10) to (20); create table "By hand" (id serial primary key);
+      create table guarded (id int primary key); alter table guarded enable row level security; create policy own on guarded using (true);
+      create role "Hal;ves"; create schema halves_too authorization "Hal;ves"; set search_path = halves_too; create table h1 (id int primary key); create table h2 (id int primary key);
+      set role "Hal;ves"; create table h3 (id int primary key); create table h4 (id int primary key); create table h5 (id int primary key); reset role;
+      create role acts_as in role chiefs; create schema acting authorization acts_as; set search_path = acting; set role chiefs; create table a1 (id int primary key); set role acts_as;
+      create table a2 (id int primary key); create table a3 (id int primary key); create table a4 (id int primary key)`,
+    finds: [`warning schema "Mix;ed"`],
+    async leaves({ query }) {
+      await query(
+        `set search_path = "Mix;ed"; alter table "Pa;rts" add column more int; alter table "By hand" add column more int; drop table parts_2; alter sequence "By hand_id_seq" cache 5`,
+        { user: "Mi;grates", password: "x" },
+      );
+      const [row] = await query(
+        `select pg_get_userbyid(relowner) as owner from pg_class where relname = 'guarded' and relnamespace = '"Mix;ed"'::regnamespace`,
+      );
+      expect(row.owner).toBe("postgres");
+    },
+  },
+  {
+    check: "role-sees-no-rows",
+    plant: `create schema "Vei;led"; set search_path = "Vei;led"; create role "Bl;ind" login password 'x'; create role kin nologin; create role "of kin" login password 'x' in role kin;
+      create role sees login password 'x' in role kin; create role bypasses login password 'x' bypassrls; create role "Owns;it"; grant usage on schema "Vei;led" to "Bl;ind", kin, bypasses;
+      create table "Ro;ws" (id int primary key); insert into "Ro;ws" values (1); alter table "Ro;ws" enable row level security; create policy for_sees on "Ro;ws" for select to sees using (id > 0);
+      create policy never on "Ro;ws" using (false); create policy adds on "Ro;ws" for insert to "Bl;ind" with check (true);
+      grant select on "Ro;ws" to "Bl;ind", kin, bypasses, "Owns;it"; alter table "Ro;ws" owner to "Owns;it"; create table shown (id int primary key); alter table shown enable row level security;
+      create policy all_of_it on shown for select to public using (id > 0); grant select on shown to "Bl;ind"`,
+    finds: [
+      `warning role "Bl;ind" on "Vei;led"."Ro;ws"`,
+      `info role "of kin" on "Vei;led"."Ro;ws"`,
+    ],
+    remedy: {
+      told: /create policy NAME on "Vei;led"\."Ro;ws" for select to ".*" using \(CONDITION\)/,
+      async does(world, { check, object, remedy }) {
+        const [other] = remedy.also;
+        if (other !== undefined) return runCommand(world, check, other.command);
+        expect(object).toContain("of kin");
+        return world.query(
+          `create policy forgotten on "Vei;led"."Ro;ws" for select to "of kin" using (id > 0)`,
+        );
+      },
+    },
+    async leaves({ query }) {
+      const refused = await query(`select from "Vei;led"."Ro;ws"`, {
+        user: "Bl;ind",
+        password: "x",
+      }).catch((error: { code?: string }) => error.code);
+      expect(refused).toBe("42501");
     },
   },
 ];

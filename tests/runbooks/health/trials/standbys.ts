@@ -89,6 +89,39 @@ const SHORT: Trial[] = [
   },
 ];
 
+/** It runs with enough, and its files have less. */
+const SHORT_NEXT: Trial[] = [
+  {
+    check: "standby-settings-short",
+    on: "standby",
+    async plant(world) {
+      await streams(world);
+      const { query, standby, server } = world;
+      // More on both, the standby first; then less in the standby's files alone. Of another its primary has no more.
+      const more =
+        "alter system set max_connections = 150; alter system set max_prepared_transactions = 7";
+      for (const at of [standby, server]) {
+        await query(more, { server: at });
+        await at.restart();
+      }
+      await streams(world);
+      await query(
+        "alter system set max_connections = 120; alter system reset max_prepared_transactions; alter system set max_worker_processes = 20; select pg_reload_conf()",
+        { server: standby },
+      );
+    },
+    finds: ["critical"],
+    async leaves({ query, standby }) {
+      await standby.restart();
+      const [row] = await query(
+        "select current_setting('max_connections') as connections, current_setting('max_prepared_transactions') as prepared, pg_is_in_recovery() as standby",
+        { server: standby },
+      );
+      expect(row).toEqual({ connections: "150", prepared: "7", standby: true });
+    },
+  },
+];
+
 const CUT: Trial[] = [
   {
     check: "standby-not-receiving",
@@ -214,6 +247,7 @@ const scene = (name: string, trials: Trial[], versions: Version[]): Scene => ({
 export const STANDBYS: Scene[] = [
   scene("paused", PAUSED, [13]),
   scene("short of settings", SHORT, [14, 18]),
+  scene("short at its next start", SHORT_NEXT, [13, 18]),
   scene("cut off", CUT, [18]),
   scene("conflicts", CONFLICTS, [18]),
 ];
