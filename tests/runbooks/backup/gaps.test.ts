@@ -229,6 +229,25 @@ test("what the primary is about to archive is no gap, and its failure is told", 
   await arrival(segment);
 });
 
+test("where what archives is missing beside the data, the command of the finding brings it", async () => {
+  const settings = `${shop.data("pg1")}.pgdba/repository.json`;
+  renameSync(settings, `${settings}.away`);
+  const segment = await ended("pg1");
+  const words = ["health", "check", "--cluster", "shop", "--only", "archiver-failing"];
+  const look = async () => {
+    const { envelope } = await cli([...words, "--format", "json"], shop.place);
+    return at(envelope.data, "findings") as { remedy: { command: string } }[];
+  };
+  const [found] = await until(look, (findings) => findings.length === 1, 90_000);
+  expect(found!.remedy.command).toBe("pgdba run backup/setup --cluster shop");
+  const ran = await cli(found!.remedy.command.split(" ").slice(1), shop.place, {
+    limitMs: 120_000,
+  });
+  expect(failure(ran)).toEqual([0, undefined, undefined]);
+  await arrival(segment);
+  expect(await until(look, (findings) => findings.length === 0, 90_000)).toEqual([]);
+});
+
 /** Whether any process stands in the folder, as a server and all that it starts do. */
 function worksIn(dir: string): boolean {
   const place = realpathSync(dir);

@@ -17,7 +17,11 @@ describe.each(VERSIONS_HERE)("a bloated table of PostgreSQL %d without pg_repack
   test("is found, and written anew; a lock that is not had leaves it alone", async () => {
     const look = ["health", "check", "--only", "bloat-table"];
     const [finding] = (await server.run(look)).envelope.data.findings;
-    expect(finding.remedy.text).toContain("pgdba maintenance vacuum-full");
+    expect(finding.remedy).toMatchObject({
+      text: expect.stringContaining("pgdba maintenance vacuum-full"),
+      runbook: "maintenance/vacuum-full",
+      params: { table: 'public."Jobs"' },
+    });
     const full = ["maintenance", "vacuum-full", '"Jobs"'];
     expect((await server.run(full)).exit).toBe(4);
     const other = await server.session("other");

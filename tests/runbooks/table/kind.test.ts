@@ -58,5 +58,14 @@ describe.each(VERSIONS_HERE)("what tables are, on PostgreSQL %d", (version) => {
       .data;
     expect(whole).toMatchObject({ before: "index t_a", after: "full" });
     expect(await update()).toBe("ok");
+    // Each partition has an identity of its own.
+    await dba.query(
+      `CREATE TABLE "Pa rts" (n int) PARTITION BY LIST (n); CREATE TABLE part_1 PARTITION OF "Pa rts" DEFAULT; INSERT INTO part_1 VALUES (1); ALTER PUBLICATION p ADD TABLE "Pa rts"`,
+    );
+    const parts = () =>
+      dba.query(`UPDATE "Pa rts" SET n = n + 1`).catch((error: { code: string }) => error.code);
+    expect(await parts()).toBe("55000");
+    await server.run(["table", "replica-identity", '"Pa rts"', "--whole-row"]);
+    expect(await parts()).toMatchObject({ rowCount: 1 });
   }, 300_000);
 });

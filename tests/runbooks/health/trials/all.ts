@@ -9,14 +9,22 @@ import type { Scene } from "./scene.ts";
 import { SESSIONS } from "./sessions.ts";
 import { SETTINGS } from "./settings.ts";
 import { STANDBYS } from "./standbys.ts";
-import { STARTS, WOULD_FAIL } from "./starts.ts";
+import { CACHE, STARTS, WOULD_FAIL } from "./starts.ts";
 import { VACUUM } from "./vacuum.ts";
 import { WAL } from "./wal.ts";
 import { WORKERS } from "./workers.ts";
 
 /** In parts, each played by a test file of its own: files run beside each other. */
 export const OBJECTS: Scene[] = [CATALOGUE, COUNTERS, INDEXES, READS];
-export const SERVERS: Scene[] = [...DAMAGE, ...FILES, OVERRIDES, SETTINGS, STARTS, WOULD_FAIL];
+export const SERVERS: Scene[] = [
+  ...DAMAGE,
+  ...FILES,
+  OVERRIDES,
+  SETTINGS,
+  STARTS,
+  CACHE,
+  WOULD_FAIL,
+];
 export const WORK: Scene[] = [...SESSIONS, VACUUM, ...WORKERS];
 export const REPLICATION: Scene[] = [...STANDBYS, ...WAL];
 

@@ -62,10 +62,15 @@ const UNCHECKED: Trial[] = [
     finds: ["info"],
     remedy: {
       told: /Stop the server cleanly and run pg_checksums --enable/,
-      does: ({ server }) =>
-        server.restart(
+      async does({ server }, { remedy }) {
+        const at = `-D ${server.dataDir}`;
+        expect(remedy.by_hand).toBe(
+          `pg_ctl stop -m fast ${at} && pg_checksums --enable ${at} && pg_ctl start ${at}`,
+        );
+        await server.restart(
           async () => void (await tool(server, "pg_checksums", "--enable", "--no-sync")),
-        ),
+        );
+      },
     },
   },
 ];

@@ -227,8 +227,9 @@ export const KEYS: Trial[] = [
   {
     check: "untrusted-languages",
     plant: `${ODD}; create language "un trusted" handler plpgsql_call_handler; create trusted language trusted handler plpgsql_call_handler;
+      create language boxed handler plpgsql_call_handler; create extension intarray; alter extension intarray add language boxed;
       create language needed handler plpgsql_call_handler; create function n() returns int language needed as 'begin return 1; end'`,
-    finds: [`info language "un trusted"`, "info language needed"],
+    finds: [`info language "un trusted"`, "info language boxed", "info language needed"],
     remedy: {
       told: /Rewrite what needs it/,
       also: true,

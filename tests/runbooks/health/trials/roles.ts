@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { runCommand } from "./remedies.ts";
 import type { Trial } from "./trial.ts";
 
 export const ROLES: Trial[] = [
@@ -35,7 +36,7 @@ export const ROLES: Trial[] = [
     remedy: {
       told: /Where it is not, take the login away/,
       also: true,
-      does: ({ query }) => query(`alter role "Long ago" nologin`),
+      does: (world, { check, remedy }) => runCommand(world, check, remedy.also[0]!.command),
     },
     // The command has given a new password: the old one stays dead.
     async leaves({ query }) {

@@ -34,19 +34,6 @@ const TRIALS: Trial[] = [
     finds: ["info"],
   },
   {
-    check: "shared-buffers-default",
-    thresholds: { warning_bytes: 1_000_000 },
-    plant: "alter system set shared_buffers = '16MB'",
-    finds: ["warning"],
-    remedy: {
-      told: /A quarter of the memory is the usual start \(needs a restart\)/,
-      async does({ query, server }) {
-        await query("alter system set shared_buffers = '130MB'");
-        await server.restart();
-      },
-    },
-  },
-  {
     check: "statements-missing",
     plant:
       "drop extension pg_stat_statements; alter system set shared_preload_libraries = 'auto_explain'",
@@ -101,6 +88,37 @@ const TRIALS: Trial[] = [
     remedy: { untried: "It tells of something that has happened, and ends with time." },
   },
 ];
+
+/** They go by the memory of the machine, and by what is in the server already. */
+const LATER: Trial[] = [
+  {
+    check: "shared-buffers-default",
+    thresholds: { warning_bytes: 1_000_000 },
+    plant: "alter system set shared_buffers = '16MB'",
+    finds: ["warning"],
+  },
+  {
+    // It is loaded, and only this database lacks it.
+    check: "statements-missing",
+    commands: [13, 18],
+    plant: "drop extension pg_stat_statements",
+    finds: ["info"],
+  },
+];
+
+export const CACHE: Scene = {
+  name: "the cache",
+  versions: [13, 18],
+  trials: LATER,
+  start: async (version) => [
+    await startServer({
+      version,
+      settings: { shared_buffers: "130MB", shared_preload_libraries: "pg_stat_statements" },
+    }),
+  ],
+  healthy: ["create extension pg_stat_statements"],
+  planted: ({ server }) => server.restart(),
+};
 
 /** Each is told while the server still runs; it restarts with what the remedies have written. */
 const DOWN: Trial[] = [

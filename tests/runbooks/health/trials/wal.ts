@@ -1,4 +1,5 @@
 import { startServer, type Version } from "../../../support/postgres.ts";
+import { runCommand } from "./remedies.ts";
 import type { Scene } from "./scene.ts";
 import type { Trial, World } from "./trial.ts";
 
@@ -88,7 +89,10 @@ const EMPTY: Trial[] = [
     finds: ["warning"],
     remedy: {
       told: /Set archive_command to what your archiver needs \(a reload is enough\)/,
-      does: archives,
+      async does(world, { check, remedy }) {
+        await runCommand(world, check, remedy.also[0]!.command);
+        await world.server.restart();
+      },
     },
   },
 ];
