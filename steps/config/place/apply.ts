@@ -107,9 +107,11 @@ function actionOf(
   held: Given | undefined,
 ): Change["action"] {
   if (value === null) return held === undefined ? "none" : "reset";
+  const inFiles = place.configured(setting);
+  // What was taken out of the files is in force until the next start alone.
+  if (inFiles === null && setting.pending_restart) return "set";
   const configured =
-    place.configured(setting) ??
-    (place.kind === "patroni" ? null : (setting.reset_val ?? setting.setting));
+    inFiles ?? (place.kind === "patroni" ? null : (setting.reset_val ?? setting.setting));
   return configured !== null && sameValue(setting, configured, textOf(value)) ? "none" : "set";
 }
 
