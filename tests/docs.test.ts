@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { PGDBA_SOURCE } from "./support/source.ts";
 
 const root = join(import.meta.dir, "..");
 let dir: string;
@@ -19,7 +20,7 @@ async function pgdba(...args: string[]): Promise<{ exit: number; data: any; erro
     cwd: dir,
     env: {
       ...process.env,
-      PGDBA_SOURCE: "1",
+      PGDBA_SOURCE,
       PGDBA_HOME: join(dir, "home"),
       PGDBA_ETC: join(dir, "etc"),
     },

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Envelope, Json } from "../../engine/types.ts";
+import { PGDBA_SOURCE } from "../support/source.ts";
 
 const LAUNCHER = join(import.meta.dir, "../../engine/pgdba");
 const MAIN = join(import.meta.dir, "../../engine/main.ts");
@@ -49,7 +50,7 @@ export function place(files: Record<string, string> = {}): Place {
     PATH: process.env["PATH"] ?? "",
     HOME: root,
     USER: "tester",
-    PGDBA_SOURCE: "1",
+    PGDBA_SOURCE,
     PGDBA_HOME: join(root, "home"),
     PGDBA_ETC: join(root, "etc"),
   };

@@ -9,6 +9,7 @@ import { patroniMissing } from "../../support/patroni.ts";
 import { Running } from "../../e2e/support.ts";
 import { until } from "../../support/rehearsed.ts";
 import { type Ended, pgdba } from "../config/cli.ts";
+import { PGDBA_SOURCE } from "../../support/source.ts";
 
 const missing = patroniMissing();
 
@@ -31,7 +32,7 @@ describe.skipIf(missing !== null)(
 
     test("WAL is received by a slot that Patroni keeps on whoever leads, and nothing is missing after the role has moved", async () => {
       const folder = join(base, "backups");
-      const env = { PATH: process.env["PATH"]!, HOME: base, PGDBA_SOURCE: "1", ...world.env };
+      const env = { PATH: process.env["PATH"]!, HOME: base, PGDBA_SOURCE, ...world.env };
       const place = {
         root: base,
         cwd: base,

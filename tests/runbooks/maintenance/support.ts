@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
 import { type Ended, pgdba } from "../config/cli.ts";
+import { PGDBA_SOURCE } from "../../support/source.ts";
 
 /** Autovacuum would look after what is planted here. */
 const SETTINGS = { autovacuum: "off" };
@@ -36,7 +37,7 @@ export async function bench(start: () => Promise<TestServer>): Promise<Bench> {
   const client = await clientOf(server);
   const env = {
     PGDBA_HOME: home,
-    PGDBA_SOURCE: "1",
+    PGDBA_SOURCE,
     PGDBA_PG_HOST: server.host,
     PGDBA_PG_PORT: String(server.port),
     PGDBA_PG_USER: server.user,

@@ -12,6 +12,7 @@ import {
 } from "../../support/pgbouncer.ts";
 import { startWriter, type Writer } from "../../support/writer.ts";
 import { type RunningFollower, startFollower } from "./support.ts";
+import { PGDBA_SOURCE } from "../../support/source.ts";
 
 setDefaultTimeout(300_000);
 const APP = { user: "app", password: "app" };
@@ -155,7 +156,7 @@ describe.skipIf(patroniMissing() !== null || pgbouncerMissing() !== null)(
     test("kill -9 of a follower while clients wait: the next one lets them go", async () => {
       await settled();
       await follower.end();
-      const env = { ...process.env, PGDBA_SOURCE: "1", PGDBA_HOME: join(pooler.base, "home") };
+      const env = { ...process.env, PGDBA_SOURCE, PGDBA_HOME: join(pooler.base, "home") };
       const argv = [join(import.meta.dir, "../../../engine/pgdba"), "pgbouncer", "follow", config];
       const spawned = Bun.spawn(argv, { env, stdout: "pipe", stderr: "ignore" });
       await until(routed);

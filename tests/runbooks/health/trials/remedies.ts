@@ -10,6 +10,7 @@ import type { TestServer } from "../../../support/postgres.ts";
 import { libraryWith } from "../support.ts";
 import { statementsOf } from "./statements.ts";
 import type { Deed, Trial, World } from "./trial.ts";
+import { PGDBA_SOURCE } from "../../../support/source.ts";
 
 /** What the comments among the statements of a remedy tell, and what is done about it. */
 const PLACES: [RegExp, (world: World, name: string) => { database?: string; primary?: true }][] = [
@@ -126,7 +127,7 @@ export async function runCommand(
     env: {
       PATH: `${join(import.meta.dir, "../../../../engine")}:${process.env["PATH"]}`,
       HOME: server.dataDir,
-      PGDBA_SOURCE: "1",
+      PGDBA_SOURCE,
       PGDBA_HOME: `${server.dataDir}.state`,
       PGDBA_ETC: `${server.dataDir}.etc`,
       PGPASSWORD: server.password,
