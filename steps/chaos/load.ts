@@ -39,7 +39,7 @@ The tables are in a schema \`pgdba_chaos\` of their own; \`chaos.check\` removes
   idempotent: false,
   risk: "change",
   locks: "none",
-  needs: ["postgres", "member"],
+  needs: ["postgres", "primary", "member"],
   uses: ["pgbouncer", "patroni"],
   input: {
     type: "object",
