@@ -175,6 +175,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "pgbouncer.write": () => import("./pgbouncer/write.ts"),
   "plan.diff": () => import("./index/plan-diff.ts"),
   "query.analyze": () => import("./query/analyze.ts"),
+  "query.change": () => import("./query/change.ts"),
   "query.html": () => import("./query/html.ts"),
   "query.live": () => import("./query/live.ts"),
   "query.rows": () => import("./query/rows.ts"),

@@ -243,7 +243,7 @@ export function paramFlags(params: Record<string, ParamSpec>): Record<string, Fl
   );
 }
 
-/** Values for the parameters among the parsed flags and bare words. @throws PgdbaError usage for a word too many */
+/** Values for the parameters among the parsed flags and bare words. @throws PgdbaError usage for a word too many, or one that a flag has given already */
 export function paramValues(
   params: Record<string, ParamSpec>,
   parsed: Parsed,
@@ -266,9 +266,20 @@ export function paramValues(
         },
       );
     }
-    given[name] ??= word;
+    const flag = parsed.flags[name.replaceAll("_", "-")];
+    if (flag === undefined) given[name] = word;
+    else if (Array.isArray(flag)) given[name] = [word, ...flag];
+    else throw givenTwice(name.replaceAll("_", "-"), word);
   });
   return given;
+}
+
+function givenTwice(flag: string, word: string): PgdbaError {
+  return new PgdbaError(
+    "usage",
+    `--${flag} is given twice, as a flag and as the word ${JSON.stringify(word.slice(0, 200))}`,
+    { hint: "Give it once." },
+  );
 }
 
 function accepts(spec: JsonSchema | ParamSpec, type: string): boolean {

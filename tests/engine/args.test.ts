@@ -80,7 +80,7 @@ test("the words that name the command are found before the flags of the runbook 
   expect(leadingWords(["--yes=perhaps", "run"])).toEqual(["run"]);
 });
 
-test("parameters are taken from flags and from bare words, a flag winning", () => {
+test("parameters are taken from flags and from bare words, and none of both is dropped", () => {
   const values = (argv: string[], words: string[]) => ({
     ...paramValues(PARAMS, parseFlags(argv, own), words),
   });
@@ -90,7 +90,10 @@ test("parameters are taken from flags and from bare words, a flag winning", () =
     count: "3",
     force: false,
   });
-  expect(values(["--target", "pg1"], ["pg2"])).toEqual({ target: "pg1" });
+  expect(refused(() => values(["--target", "pg1"], ["pg2"]))).toMatchObject({
+    code: "usage",
+    message: '--target is given twice, as a flag and as the word "pg2"',
+  });
   expect(values(["--only", "a,b"], [])).toEqual({ only: "a,b" });
   expect(values(["--only", "a", "--only", "b"], [])).toEqual({ only: ["a", "b"] });
   const found = refused(() => values([], ["pg2", "3", "more"]));

@@ -15,7 +15,7 @@ const READ: Rule = {
   harmless: READS,
   refuse: (why) =>
     new PgdbaError("step_refused", `The statement is not run: ${why}`, {
-      hint: "A read step only reads: use sql.execute for what does more. A function that only reads must say so: ALTER FUNCTION … STABLE.",
+      hint: "A read step only reads: sql.execute does more, and query/change changes rows. A function that only reads must say so: ALTER FUNCTION … STABLE.",
       data: { rule: "acting-function" },
     }),
 };

@@ -20,7 +20,7 @@ export interface Fault {
   hint: string;
 }
 
-const USE_EXECUTE = "A read step only reads; use sql.execute for what does more.";
+const USE_EXECUTE = "A read step only reads; sql.execute does more, and query/change changes rows.";
 
 /**
  * Takes one SELECT, VALUES, TABLE, SHOW or EXPLAIN without ANALYZE, that locks and writes nothing and calls no function that is known

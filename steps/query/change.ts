@@ -1,0 +1,187 @@
+import { PgdbaError } from "../../engine/errors.ts";
+import type { Json, JsonObject } from "../../engine/types.ts";
+import { readStatement } from "../../providers/postgres/guard/statement.ts";
+import type { Run } from "../../providers/postgres/session.ts";
+import { quoteIdent } from "../../providers/planner/twin/names.ts";
+import { defineStep } from "../define.ts";
+import { milliseconds, session } from "../sql/session.ts";
+
+/** Rows of a RETURNING kept, of each statement. */
+const MAX_ROWS = 100;
+/** What the server lives on is changed by its own commands alone. */
+const SYSTEM = ["pg_catalog", "pg_toast", "information_schema"];
+
+interface Input {
+  sql: string[];
+  rows: number[];
+}
+
+export default defineStep({
+  type: "query.change",
+  summary:
+    "Change rows by statements that are given only when it runs, and only as many rows as was said.",
+  docs: `Unlike the text of \`sql.execute\`, those of this one may be parameters. Each is one INSERT, UPDATE, DELETE or MERGE, all in one transaction, and each must
+change just as many rows as \`rows\` says: else nothing is changed, and the error tells how many it would have been. Tables of PostgreSQL itself are refused, and so is a WITH query that
+writes, for the server does not count its rows.
+
+Triggers act as ever, with the rights of the session, or of \`role\`. There is no way back but a statement of one's own. After a crash \`resume\` can't know whether it was committed.`,
+  example: `- query.change:
+    sql: \${params.sql}
+    rows: \${params.rows}
+`,
+  effect: "change",
+  oneAct: true,
+  idempotent: false,
+  risk: "disruptive",
+  locks: "none",
+  needs: ["postgres"],
+  input: {
+    type: "object",
+    additionalProperties: false,
+    required: ["sql", "rows"],
+    properties: {
+      sql: {
+        type: "array",
+        minItems: 1,
+        items: { type: "string", minLength: 1 },
+        description: "The statements, in their order.",
+      },
+      rows: {
+        type: "array",
+        items: { type: "integer", minimum: 0 },
+        description: "How many rows each of them changes.",
+      },
+      role: {
+        type: ["string", "null"],
+        minLength: 1,
+        description: "With the rights of this role.",
+      },
+      timeout: {
+        type: "string",
+        format: "duration",
+        default: "1m",
+        description: "The server cancels each statement after this long.",
+      },
+      lock_timeout: {
+        type: "string",
+        format: "duration",
+        default: "2s",
+        description: "How long to wait for each lock.",
+      },
+    },
+  },
+  output: {
+    type: "object",
+    additionalProperties: false,
+    required: ["changed"],
+    properties: {
+      changed: {
+        type: "array",
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["sql", "command", "rows", "returned"],
+          properties: {
+            sql: { type: "string" },
+            command: { type: "string", description: "The server's word for it, e.g. UPDATE" },
+            rows: { type: "integer" },
+            returned: {
+              type: "array",
+              items: { type: "object" },
+              description: `Rows of RETURNING, the first ${MAX_ROWS}`,
+            },
+          },
+        },
+      },
+    },
+  },
+  async run(ctx, input) {
+    const targets = await targetsOf(input);
+    const pg = await session(ctx);
+    const options = {
+      readOnly: false,
+      timeoutMs: milliseconds(input.timeout ?? "1m"),
+      lockTimeoutMs: milliseconds(input.lock_timeout ?? "2s"),
+      signal: ctx.signal,
+    };
+    return pg.transaction(options, async (run) => {
+      if ((input.role ?? null) !== null) await run(`SET LOCAL ROLE ${quoteIdent(input.role!)}`);
+      const changed = [];
+      for (const [at, sql] of input.sql.entries()) {
+        await refuseSystem(run, targets[at]!);
+        const { command, row_count, rows } = await run(sql, [], { maxRows: MAX_ROWS, drain: true });
+        if (row_count !== input.rows[at]) throw otherRows(sql, input.rows[at]!, row_count);
+        changed.push({ sql, command, rows: row_count, returned: rows as JsonObject[] });
+      }
+      return { changed };
+    });
+  },
+  async plan(_ctx, input): Promise<Json> {
+    await targetsOf(input);
+    return input.sql.map((sql, at) => ({ sql, rows: input.rows[at]! }));
+  },
+});
+
+interface Target {
+  schema: string | null;
+  name: string;
+}
+
+/** The table that each statement writes to. @throws PgdbaError invalid_param | step_refused */
+async function targetsOf({ sql, rows }: Input): Promise<Target[]> {
+  if (sql.length !== rows.length)
+    throw new PgdbaError(
+      "invalid_param",
+      `There are ${sql.length} statements, and rows has ${rows.length} numbers`,
+      { hint: "Say of each statement how many rows it is to change, in the same order." },
+    );
+  const targets = [];
+  for (const text of sql) {
+    const { names } = await readStatement(text);
+    const written = names?.tables.filter(({ privileges }) => privileges.some(writes)) ?? [];
+    if (written.length !== 1) throw notOneChange(text, written.length);
+    targets.push(written[0]!);
+  }
+  return targets;
+}
+
+const writes = (privilege: string): boolean => privilege !== "SELECT";
+
+async function refuseSystem(run: Run, { schema, name }: Target): Promise<void> {
+  const table = schema === null ? quoteIdent(name) : `${quoteIdent(schema)}.${quoteIdent(name)}`;
+  const { rows } = await run(
+    "SELECT n.nspname::text AS schema FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)",
+    [table],
+  );
+  if (SYSTEM.includes(String(rows[0]?.["schema"])))
+    throw new PgdbaError("step_refused", `${table} is a table of PostgreSQL itself`, {
+      hint: "Its rows are changed by commands such as ALTER TABLE; `pgdba list` finds the runbook for what you want.",
+      nothingDone: true,
+    });
+}
+
+function notOneChange(sql: string, written: number): PgdbaError {
+  return new PgdbaError(
+    "step_refused",
+    written === 0 ? `This changes no rows: ${sql}` : `This writes to ${written} tables: ${sql}`,
+    {
+      hint:
+        written === 0
+          ? "Give one INSERT, UPDATE, DELETE or MERGE; query/rows is for one that reads."
+          : "Write each as a statement of its own: all are done in one transaction.",
+      nothingDone: true,
+    },
+  );
+}
+
+function otherRows(sql: string, said: number, found: number): PgdbaError {
+  return new PgdbaError(
+    "step_failed",
+    `It would change ${found} rows, and not ${said}: nothing was changed by ${sql}`,
+    {
+      hint: `Look at these rows with query/rows first. Where they are the right ones, say ${found}.`,
+      data: { sql, said, found },
+      nothingDone: true,
+    },
+  );
+}
