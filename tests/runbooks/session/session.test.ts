@@ -166,6 +166,27 @@ describe.each(VERSIONS_HERE)("sessions of PostgreSQL %d", (version) => {
     expect({ exit: twice.exit, gone: twice.envelope.data.gone }).toEqual({ exit: 0, gone: [pid] });
   });
 
+  test("one that is named with a state is ended only while it is in it", async () => {
+    const client = await server.session("lent");
+    const pid = await pidOf(client);
+    const words = ["session", "terminate", String(pid), "--state", "idle", "--yes"];
+    const alone = await server.run(words);
+    const since = ["--started", (await startedOf(pid))!];
+    expect(alone.envelope.error.hint).toContain(`${since.join(" ")} --state 'idle' --yes`);
+    await client.query("BEGIN");
+    const left = (await server.run([...words, ...since])).envelope;
+    expect(left.error).toBe(null);
+    expect(left.data).toMatchObject({ ended: [], gone: [], changed: [pid], remain: [] });
+    expect(left.data.note).toContain(
+      `1 of 1 still there, as it was in another state each time: pgdba session terminate ${pid} ${since.join(" ")} --state idle --yes`,
+    );
+    expect(await is(pid)).toBe("idle in transaction");
+    await client.query("COMMIT");
+    const ended = await server.run([...words, ...since]);
+    expect(ended.envelope.data).toMatchObject({ ended: [pid], changed: [], note: null });
+    expect(await is(pid)).toBeUndefined();
+  });
+
   test("filters end those that fit all of them, and what is not a client's is refused", async () => {
     const state = ["--state", "idle in transaction"];
     const missed = await server.run(["session", "terminate", ...state, "--role", "plain", "--yes"]);
