@@ -1,18 +1,24 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, JsonObject, StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
+import { amount } from "../../engine/shared/amount.ts";
+import { commandLineAt, wordsOf } from "../command-line.ts";
 import { beforeActing } from "../before-acting.ts";
 import { session } from "../sql/session.ts";
 import { refuseOwn } from "./own.ts";
 import { type Kept, readKept, type Scope, statementsFor, type Wanted } from "./settings.ts";
 
+const OPEN = `SELECT count(*)::int AS open, count(*) FILTER (WHERE a.state = 'idle')::int AS idle
+  FROM pg_stat_activity a
+  WHERE coalesce(a.backend_type = 'client backend', a.datid IS NOT NULL) AND a.pid <> pg_backend_pid()
+    AND a.application_name !~ '^pgdba(/|$)' AND ($1::text IS NULL OR a.usename = $1) AND ($2::text IS NULL OR a.datname = $2)`;
 const VALUE = { type: ["string", "number", "boolean", "null"] } as const;
 export default defineStep({
   type: "role.set",
   summary: "Set what holds for a role, for a database, or for a role in a database",
   docs: `\`settings\` are values that new sessions begin with; null takes one out. With a role alone they hold for it in every database, with a database
 alone for everybody in it, with both for that role there. \`login\`, \`connection_limit\` (-1: none) and \`valid_until\` are a role's; a database has a
-\`connection_limit\` too. All of it is one transaction, is read back, and is taken back when the run fails. Sessions that are open keep what they have.
+\`connection_limit\` too. All of it is one transaction, is read back, and is taken back when the run fails. Sessions that are open keep what they have, which is a warning with the command that ends those that are idle.
 
 The roles by which pgdba and the cluster's own parts log in can have settings, and are not locked out.`,
   example: `- role.set: {role: app, settings: {statement_timeout: 30s}, connection_limit: 50}
@@ -72,11 +78,13 @@ The roles by which pgdba and the cluster's own parts log in can have settings, a
         `Not as it was set: ${other.map(({ name, before: is }) => `${name} is ${is ?? "not set"}`).join(", ")}`,
         { hint: "Somebody may have changed it at the same time; run it again." },
       );
+    await tellOpen(ctx, scope, changes, wanted);
     return { changes };
   },
   async plan(ctx, input) {
     const { scope, wanted, before } = await prepare(ctx, input);
     const changes = changesOf(before, wanted);
+    await tellOpen(ctx, scope, changes, wanted);
     return {
       changes,
       sql: changes.length === 0 ? [] : statementsFor(scope, wanted),
@@ -129,6 +137,32 @@ async function prepare(
     await refuseOwn(ctx, scope.role, "a change of what it may do");
   const pg = await session(ctx);
   return { scope, wanted, before: await readKept(pg, scope, wanted) };
+}
+
+/** A pool may keep its sessions for days, and with them what was set before. */
+async function tellOpen(
+  ctx: StepContext,
+  { role, database }: Scope,
+  changes: readonly Change[],
+  { settings }: Wanted,
+): Promise<void> {
+  const names = changes.map(({ name }) => name).filter((name) => name in settings);
+  if (names.length === 0) return;
+  const { rows } = await (await session(ctx)).query(OPEN, [role, database], { signal: ctx.signal });
+  const { open, idle } = rows[0] as { open: number; idle: number };
+  if (open === 0) return;
+  const words = [
+    "session",
+    "terminate",
+    ...wordsOf({ role, in_database: database, state: "idle" }),
+  ];
+  const whose = [
+    ...(role === null ? [] : [`of ${role}`]),
+    ...(database === null ? [] : [`in ${database}`]),
+  ];
+  ctx.warn(
+    `${amount(open, "open session")} ${whose.join(" ")} ${open === 1 ? "keeps" : "keep"} the old ${names.join(", ")} until connected anew; ${idle} of them idle: ${commandLineAt(ctx.target, words, {})} ends those that are idle, and needs --yes`,
+  );
 }
 
 function usage(message: string): PgdbaError {

@@ -86,8 +86,14 @@ describe.each(VERSIONS_HERE)("what roles may do on PostgreSQL %d", (version) => 
     ]);
     expect(await may(`has_table_privilege('app', 'billing."In voices"', 'SELECT')`)).toBe(false);
     const all = ["role", "grant", "app", "billing", "--rights", "write", "--future-by", "owner"];
+    await dba.query(
+      "COMMENT ON TABLE billing.accounts IS 'PCI: nobody but payments may read this'",
+    );
     const plan = (await server.run([...all, "--plan"])).envelope;
     expect([plan.success, plan.data.lacked_count]).toEqual([true, 3]);
+    expect(plan.data.comments).toEqual([
+      { table: "accounts", comment: "PCI: nobody but payments may read this" },
+    ]);
     expect(await may(`has_table_privilege('app', 'billing.accounts', 'INSERT')`)).toBe(false);
     expect((await server.run(all)).envelope.data.lacked_count).toBe(3);
     await dba.query("SET ROLE owner; CREATE TABLE billing.later (id serial); RESET ROLE");

@@ -96,6 +96,35 @@ describe.each([13, 18] as const)("roles of PostgreSQL %d", (version) => {
     await left.end();
   }, 300_000);
 
+  test("sessions that keep what was set before are told, with the command that ends the idle ones", async () => {
+    const { sql, pgdba, server } = world;
+    await sql("create role pooled login password 'pooled'");
+    const { host, port } = server;
+    const open = { host, port, user: "pooled", password: "pooled", database: "postgres" };
+    const clients = [new Client(open), new Client(open)] as const;
+    for (const client of clients) await client.connect();
+    await clients[0].query("select 1");
+    await clients[1].query("begin");
+    const words = ["role", "set", "pooled", "--in-database", "postgres", "--settings"];
+    const set = async (settings: string, ...more: string[]): Promise<string[]> =>
+      ((await pgdba([...words, settings, ...more])).envelope.data as any).run.warnings;
+    for (const warnings of [
+      await set(`{"work_mem": "6MB"}`, "--plan"),
+      await set(`{"work_mem": "6MB"}`),
+    ]) {
+      expect(warnings.length).toBe(1);
+      expect(warnings[0]).toContain(
+        "2 open sessions of pooled in postgres keep the old work_mem until connected anew; 1 of them idle: pgdba session terminate --role pooled --in-database postgres --state idle",
+      );
+    }
+    // What is so already is no news to anybody, and neither is a limit.
+    expect(await set(`{"work_mem": "6MB"}`)).toEqual([]);
+    const limit = await pgdba(["role", "set", "pooled", "--connection-limit", "9"]);
+    expect((limit.envelope.data as any).run.warnings).toEqual([]);
+    for (const client of clients) await client.end();
+    expect(await set(`{"work_mem": "7MB"}`)).toEqual([]);
+  }, 300_000);
+
   test("what is refused is refused before anything is changed", async () => {
     const { sql, pgdba } = world;
     await sql("create role spare login");
