@@ -168,6 +168,23 @@ describe.each(PLACES)("on PostgreSQL $name", ({ start }) => {
     },
   );
 
+  test("to freeze all is to freeze the catalogues too, so that the database gets younger", async () => {
+    const age = `SELECT age(datfrozenxid)::int AS age FROM pg_database WHERE datname = current_database()`;
+    const [{ age: before }] = await on.rows(age);
+    const { envelope } = await on.pgdba(["maintenance", "freeze", "--all", "--limit", "1000"]);
+    expect(envelope.error).toBeNull();
+    const names = envelope.data.tables.map(({ table }: any) => table);
+    expect(names).toContain("pg_class");
+    const [{ age: now }] = await on.rows(age);
+    expect(before).toBeGreaterThan(now);
+    expect(envelope.data.database_age_before).toBeGreaterThanOrEqual(before);
+    expect(envelope.data.database_age_after).toBeLessThan(before);
+    const [oldest] = await on.rows(
+      "SELECT max(age(relfrozenxid))::int AS age FROM pg_class WHERE relfrozenxid <> '0'",
+    );
+    expect(oldest.age).toBe(now);
+  });
+
   test("a rebuild that waits too long for an old transaction fails, and the next one drops what it has left", async () => {
     const other = await clientOf(on.server);
     await other.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM bloated");
