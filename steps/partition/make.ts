@@ -5,6 +5,7 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
+import { type Alike, alike as likeSiblings } from "./siblings/alike.ts";
 
 const LOCK_TIMEOUT = "2s";
 const TIMEOUT_MS = 30_000;
@@ -30,6 +31,7 @@ interface Facts {
   owner: string;
   /** Null where no rows are moved. */
   move: Move | null;
+  alike: Alike;
 }
 
 const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
@@ -38,7 +40,8 @@ export default defineStep({
   type: "partition.make",
   summary:
     "Make a partition by range, owned by its table's owner, with rows out of the default partition",
-  docs: `One transaction, so that nobody sees a partition that its table's owner can't change. With \`out_of\` the rows of the range go along, while nobody else reads or writes the table: they are put aside
+  docs: `One transaction, so that nobody sees a partition that its table's owner can't change. It gets the grants and storage parameters that all partitions beside it have; grants that only some have
+are a warning, and so are all of them where the others have row security of their own. With \`out_of\` the rows of the range go along, while nobody else reads or writes the table: they are put aside
 and deleted, the partition is made, and they are inserted. Refused where more would happen than that: foreign keys that reference the table (ON DELETE CASCADE would delete what points to the rows),
 and triggers on INSERT or DELETE.`,
   example: `- partition.make: {schema: public, table: log, name: log_2, from: 2030-01-01, to: 2030-02-01}
@@ -79,8 +82,19 @@ and triggers on INSERT or DELETE.`,
   output: {
     type: "object",
     additionalProperties: false,
-    required: ["moved"],
+    required: ["moved", "granted"],
     properties: {
+      granted: {
+        type: ["array", "null"],
+        items: {
+          type: "object",
+          additionalProperties: false,
+          required: ["role", "rights"],
+          properties: { role: { type: "string" }, rights: { type: "string" } },
+        },
+        description:
+          "What it was granted as all partitions beside it are; null where an earlier process did it",
+      },
       moved: {
         type: ["integer", "null"],
         description: "Rows; null where an earlier process did it",
@@ -99,16 +113,20 @@ and triggers on INSERT or DELETE.`,
         return facts.move === null ? 0 : rowsMoved(input, counts);
       },
     );
-    return { moved };
+    for (const warning of facts.alike.warnings) ctx.warn(warning);
+    return { moved, granted: facts.alike.granted.map((one) => ({ ...one })) };
   },
   async plan(ctx, input) {
     const facts = await look(ctx, await session(ctx), input);
+    for (const warning of facts.alike.warnings) ctx.warn(warning);
     return { sql: statements(input, facts).join(";\n") };
   },
   async probe(ctx, { schema, name }) {
     const sql = `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relispartition`;
     const { rows } = await (await session(ctx)).query(sql, [schema, name]);
-    return rows.length > 0 ? { state: "done", output: { moved: null } } : { state: "not_done" };
+    return rows.length > 0
+      ? { state: "done", output: { moved: null, granted: null } }
+      : { state: "not_done" };
   },
 });
 
@@ -141,7 +159,8 @@ async function look(ctx: StepContext, pg: PgSession, input: Input): Promise<Fact
       hint: "Somebody has dropped it, or given it another name: look, and run it again.",
     });
   const owner = String(found["owner"]);
-  if (from === null) return { owner, move: null };
+  const like = await likeSiblings(pg, input, quoteName(schema, input.name));
+  if (from === null) return { owner, move: null, alike: like };
   const { rows } = await pg.query(MOVE, [schema, table, from.schema, from.table], options);
   const move = rows[0] as unknown as Move;
   const { keys, triggers, hidden } = move;
@@ -162,7 +181,7 @@ async function look(ctx: StepContext, pg: PgSession, input: Input): Promise<Fact
       `Row security hides rows of ${schema}.${table} from ${pg.info.user}`,
       "Connect as the owner, a superuser or a role with BYPASSRLS.",
     );
-  return { owner, move };
+  return { owner, move, alike: like };
 }
 
 /** @throws PgdbaError step_failed where rows would be lost or doubled, as by a rule on the table: all is rolled back */
@@ -178,13 +197,14 @@ function rowsMoved({ schema, table }: Input, counts: readonly number[]): number 
 }
 
 /** With rows to move, the second puts them aside, the third deletes them, and the last inserts them. */
-function statements(input: Input, { owner, move }: Facts): string[] {
+function statements(input: Input, { owner, move, alike }: Facts): string[] {
   const table = quoteName(input.schema, input.table);
   const made = quoteName(input.schema, input.name);
   const [from, to] = [quoteLiteral(input.from), quoteLiteral(input.to)];
   const making = [
     `CREATE TABLE ${made} PARTITION OF ${table} FOR VALUES FROM (${from}) TO (${to})`,
     `ALTER TABLE ${made} OWNER TO ${quoteIdent(owner)}`,
+    ...alike.statements,
   ];
   const fallback = fallbackOf(input);
   if (move === null || fallback === null) return making;

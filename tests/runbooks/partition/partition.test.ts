@@ -54,6 +54,51 @@ describe.each(VERSIONS_HERE)("partitions of PostgreSQL %d", (version) => {
     expect((await dba.query("SELECT to_regclass('s.half_2') AS it")).rows).toEqual([{ it: null }]);
   }, 300_000);
 
+  test("it has the grants and storage parameters that all partitions beside it have; what only some have is told", async () => {
+    await dba.query(`CREATE ROLE "re ports"; CREATE ROLE etl; CREATE ROLE few; CREATE TABLE s.own (d int) PARTITION BY RANGE (d); ALTER TABLE s.own OWNER TO app;
+      CREATE TABLE s.own_1 PARTITION OF s.own FOR VALUES FROM (1) TO (2) WITH (fillfactor = 70, autovacuum_enabled = off);
+      CREATE TABLE s.own_2 PARTITION OF s.own FOR VALUES FROM (2) TO (3) WITH (fillfactor = 70); CREATE TABLE s.own_rest PARTITION OF s.own DEFAULT;
+      GRANT SELECT ON s.own_1, s.own_2 TO "re ports"; GRANT INSERT, UPDATE ON s.own_1, s.own_2 TO etl; GRANT DELETE ON s.own_1, s.own_2 TO etl WITH GRANT OPTION;
+      GRANT SELECT ON s.own_1, s.own_2 TO PUBLIC; GRANT SELECT ON s.own_2 TO few; GRANT TRUNCATE ON s.own_rest TO few`);
+    const add = (n: number) => [
+      "partition",
+      "add",
+      "s.own",
+      `own_${n}`,
+      "--from",
+      String(n),
+      "--to",
+      String(n + 1),
+    ];
+    const warning = `few may SELECT some of the other partitions only (1 of 2), and so not "s"."own_3": where it is to, GRANT SELECT ON "s"."own_3" TO few`;
+    const plan = (await server.run([...add(3), "--plan"])).envelope.data;
+    expect(JSON.stringify(plan)).toContain("INSERT, UPDATE ON");
+    expect(plan.run.warnings).toEqual([warning]);
+    const { data, error } = (await server.run(add(3))).envelope;
+    expect(error).toBe(null);
+    expect(data.run.warnings).toEqual([warning]);
+    expect(data.granted).toEqual([
+      { role: `"re ports"`, rights: "SELECT" },
+      { role: "PUBLIC", rights: "SELECT" },
+      { role: "etl", rights: "INSERT, UPDATE" },
+      { role: "etl", rights: "DELETE" },
+    ]);
+    const { rows } = await dba.query(
+      `SELECT relacl::text[] AS acl, reloptions AS options, pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relname = 'own_3'`,
+    );
+    expect(rows[0]).toMatchObject({ options: ["fillfactor=70"], owner: "app" });
+    expect(rows[0].acl.slice(1).toSorted()).toEqual(
+      [`"re ports"=r/app`, "=r/app", "etl=awd*/app"].toSorted(),
+    );
+    // Row security does not come with a grant: what the others hide would lie open.
+    await dba.query("ALTER TABLE s.own_2 ENABLE ROW LEVEL SECURITY");
+    const guarded = (await server.run(add(4))).envelope.data;
+    expect(guarded.granted).toEqual([]);
+    expect(guarded.run.warnings.join()).toContain(
+      `"re ports" may SELECT the other partitions, whose row security "s"."own_4" does not have`,
+    );
+  }, 300_000);
+
   test("bounds are read back in their time zone, and a plan tells what is in the way", async () => {
     await dba.query(`SET TimeZone = 'Asia/Tokyo'; CREATE TABLE s.ev (t timestamptz, n int) PARTITION BY RANGE (t); CREATE TABLE s."Rest" PARTITION OF s.ev DEFAULT;
       INSERT INTO s.ev VALUES ('2030-02-03', 1); ALTER DATABASE postgres SET TimeZone = 'Asia/Tokyo'`);
