@@ -12,7 +12,7 @@ import { again, type Open } from "../sql/again.ts";
 import { examine, type Examined } from "./examine/examine.ts";
 import { type Facts, readFacts, readMachine, readPrimary } from "./examine/facts.ts";
 import { findingsOf, flat } from "./findings/findings.ts";
-import { disruptiveOf } from "./findings/remedy.ts";
+import { mannersOf } from "./findings/remedy.ts";
 import { paramsOf, type Thresholds } from "./examine/judge.ts";
 import { CHECK_OUTPUT } from "./findings/output.ts";
 import { type Server, serverOf } from "./examine/server.ts";
@@ -262,7 +262,7 @@ async function answer(
 ): Promise<Json> {
   const related = relate(ctx, judged);
   const checksFound = new Set(related.map((one) => one.judged.check));
-  const findings = findingsOf(ctx, related, await disruptiveOf(ctx, checksFound));
+  const findings = findingsOf(ctx, related, await mannersOf(ctx, checksFound));
   const every = flat(findings);
   const found = new Set(every.map(({ check }) => check));
   const passed = about.passed.filter((name) => !found.has(name));

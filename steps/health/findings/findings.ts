@@ -2,7 +2,7 @@ import { toPgdbaError } from "../../../engine/errors.ts";
 import type { JsonObject, StepContext } from "../../../engine/types.ts";
 import type { Found } from "./causes.ts";
 import { type Judged, textOf } from "../examine/judge.ts";
-import { type Remedy, remedyOf, type Vars } from "./remedy.ts";
+import { type Manners, type Remedy, remedyOf, type Vars } from "./remedy.ts";
 import { GROUPS, SEVERITIES, type Severity } from "../check/words.ts";
 
 export interface Finding {
@@ -37,18 +37,14 @@ export interface Finding {
 const LISTED = 50;
 
 /** Causes with their consequences below them, what is alike made one, worst first. @throws PgdbaError expression_failed */
-export function findingsOf(
-  ctx: StepContext,
-  found: readonly Found[],
-  disruptive: ReadonlySet<string>,
-): Finding[] {
+export function findingsOf(ctx: StepContext, found: readonly Found[], manners: Manners): Finding[] {
   const below = Map.groupBy(found, ({ cause }) => cause);
   const list = (some: readonly Found[]): Finding[] => {
     const groups = Map.groupBy(some, (one) => groupOf(ctx, one));
     const findings = [...groups.values()].map((alike) =>
       merged(
         ctx,
-        disruptive,
+        manners,
         alike.toSorted((a, b) => rank(a.judged.severity) - rank(b.judged.severity)),
         list(alike.flatMap((one) => below.get(one) ?? [])),
       ),
@@ -75,7 +71,7 @@ function groupOf(ctx: StepContext, one: Found): unknown {
 /** Merges findings that are `alike` into one, the worst first. */
 function merged(
   ctx: StepContext,
-  disruptive: ReadonlySet<string>,
+  manners: Manners,
   alike: readonly Found[],
   consequences: Finding[],
 ): Finding {
@@ -99,8 +95,7 @@ function merged(
     message: alike.length === 1 ? message : `${message} (the worst of ${alike.length} alike)`,
     evidence: evidenceOf(row),
     why: check.why,
-    remedy:
-      worst.cause === null ? remedyForAll(ctx, disruptive, alike) : afterCause(ctx, worst.cause),
+    remedy: worst.cause === null ? remedyForAll(ctx, manners, alike) : afterCause(ctx, worst.cause),
     estimated: check.estimated ?? false,
     partial,
     total,
@@ -115,12 +110,8 @@ function merged(
 }
 
 /** The remedy for all findings that are alike: the words and the command for the worst, the statements for each. */
-function remedyForAll(
-  ctx: StepContext,
-  disruptive: ReadonlySet<string>,
-  alike: readonly Found[],
-): Remedy {
-  const [worst, ...others] = alike.map(({ judged }) => remedyOrWhy(ctx, judged, disruptive)) as [
+function remedyForAll(ctx: StepContext, manners: Manners, alike: readonly Found[]): Remedy {
+  const [worst, ...others] = alike.map(({ judged }) => remedyOrWhy(ctx, judged, manners)) as [
     Remedy,
     ...Remedy[],
   ];
@@ -133,9 +124,9 @@ function remedyForAll(
 }
 
 /** The finding stays, and all others, where an expression or text of its remedy fails. */
-function remedyOrWhy(ctx: StepContext, judged: Judged, disruptive: ReadonlySet<string>): Remedy {
+function remedyOrWhy(ctx: StepContext, judged: Judged, manners: Manners): Remedy {
   try {
-    return remedyOf(ctx, judged.check, varsOf(judged), disruptive);
+    return remedyOf(ctx, judged.check, varsOf(judged), manners);
   } catch (thrown) {
     const { code, message } = toPgdbaError(thrown);
     if (code !== "expression_failed") throw thrown;

@@ -35,11 +35,21 @@ export interface Vars extends Record<string, unknown> {
   server: Facts;
 }
 
-/** Of the runbooks that remedies name those that interrupt somebody: their commands say yes, for whoever runs one has decided. */
-export async function disruptiveOf(
+/** How commands of runbooks that remedies name are written. */
+export interface Manners {
+  /**
+   * Those that interrupt somebody say yes, for whoever runs one has decided. Not those that ask for a name once more: what they take
+   * away is gone, and a person reads the question first.
+   */
+  yes: ReadonlySet<string>;
+  /** Those that only a primary takes. */
+  primary: ReadonlySet<string>;
+}
+
+export async function mannersOf(
   { library }: StepContext,
   checks: Iterable<Check>,
-): Promise<Set<string>> {
+): Promise<Manners> {
   const names = new Set<string>();
   for (const { remedy = {} } of checks) {
     const also = (remedy.also ?? []).map(({ runbook }) => runbook);
@@ -47,23 +57,32 @@ export async function disruptiveOf(
     for (const name of [...Object.keys(runbooks), ...also, ...(runbook ? [runbook] : [])])
       if (library.find(name) !== undefined) names.add(name);
   }
-  const risky = [...names].map(async (name) => {
+  const yes = new Set<string>();
+  const primary = new Set<string>();
+  for (const name of names) {
     const { data } = await library.load(name);
-    return data["risk"] === "disruptive" ? [name] : [];
-  });
-  return new Set((await Promise.all(risky)).flat());
+    if (data["risk"] === "disruptive" && !asks(data)) yes.add(name);
+    if ([data["needs"]].flat().includes("primary")) primary.add(name);
+  }
+  return { yes, primary };
+}
+
+/** True where a param answers its question. */
+function asks({ params }: JsonObject): boolean {
+  return Object.values(isMapping(params) ? params : {}).some(
+    (param) => isMapping(param) && param["confirms"] === true,
+  );
 }
 
 /**
  * The remedy for a row that was found.
- * @param disruptive the runbooks whose commands need --yes
  * @throws PgdbaError expression_failed when an expression or text of it fails
  */
 export function remedyOf(
   ctx: StepContext,
   { remedy = {}, scope }: Check,
   vars: Vars,
-  disruptive: ReadonlySet<string> = new Set(),
+  manners: Manners = { yes: new Set(), primary: new Set() },
 ): Remedy {
   const facts = vars.server;
   const render = (source = ""): string => ctx.render(source, vars).trim();
@@ -79,9 +98,9 @@ export function remedyOf(
   const lineOf = (name: string, its: JsonObject | null): string | null =>
     commandLineAt(
       ctx.target,
-      ["run", name, ...wordsOf(its ?? {}), ...(disruptive.has(name) ? ["--yes"] : [])],
+      ["run", name, ...wordsOf(its ?? {}), ...(manners.yes.has(name) ? ["--yes"] : [])],
       {
-        primary: sql !== written,
+        primary: sql !== written || (facts.role !== "primary" && manners.primary.has(name)),
         database: databaseOf(its, render(remedy.database), scope, facts),
       },
     );

@@ -71,7 +71,7 @@ describe.each(VERSIONS_HERE)("who blocks whom in PostgreSQL %d", (version) => {
     expect(loses[`pid ${pids.shop}`]).toBe("what its transaction has changed");
     const gid = data.blockers.find((one: any) => one.kind === "prepared transaction");
     expect(gid.command).toBe(
-      `pgdba prepared rollback 'it'\\''s lost' --confirmed 'it'\\''s lost' --yes --host ${server.host} --port ${server.port} --user ${server.user} --database ${server.database}`,
+      `pgdba prepared rollback 'it'\\''s lost' --host ${server.host} --port ${server.port} --user ${server.user} --database ${server.database}`,
     );
     const little = await server.run(["locks", "tree", "--limit", "1"]);
     expect(little.envelope.data).toMatchObject({ left_out: 3, blockers_left_out: 3 });

@@ -22,7 +22,9 @@ describe.each(VERSIONS_HERE)("replication slots of PostgreSQL %d", (version) => 
   test("the list tells what each keeps, who reads it, and what dropping it frees", async () => {
     const [first, second] = await slots();
     expect(first).toMatchObject({ name: "gone", type: "physical", active: false, consumer: null });
-    expect(first.command).toStartWith("pgdba slot drop gone --confirmed gone --yes --host");
+    // It was made just now: its consumer may come.
+    expect(first.command).toBeNull();
+    expect(first.advice).toStartWith("Ask whose it is");
     expect(first.bytes_held).toBeGreaterThan(1_000_000);
     // The other slot, which began later, keeps the rest as well.
     expect(first.frees_bytes).toBeLessThan(first.bytes_held);

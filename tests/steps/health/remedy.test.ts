@@ -2,8 +2,9 @@ import { expect, test } from "bun:test";
 import type { JsonObject } from "../../../engine/types.ts";
 import type { Check } from "../../../steps/health/check/check.ts";
 import type { Facts } from "../../../steps/health/examine/facts.ts";
-import { remedyOf } from "../../../steps/health/findings/remedy.ts";
+import { mannersOf, remedyOf } from "../../../steps/health/findings/remedy.ts";
 import { fakeContext } from "../../support/context.ts";
+import { libraryWith } from "../../runbooks/health/support.ts";
 
 const FACTS = {
   origins: {},
@@ -17,17 +18,21 @@ const FACTS = {
 function told(
   remedy: NonNullable<Check["remedy"]>,
   facts: Partial<Facts> = {},
-  { row = {}, scope, disruptive = [], ...target }: Around = {},
+  { row = {}, scope, disruptive = [], primary = [], ...target }: Around = {},
 ) {
   const vars = { row, params: {}, server: { ...FACTS, ...facts } };
   const check = { remedy, scope } as Check;
-  return remedyOf(fakeContext({ target }), check, vars, new Set(disruptive));
+  return remedyOf(fakeContext({ target }), check, vars, {
+    yes: new Set(disruptive),
+    primary: new Set(primary),
+  });
 }
 
 interface Around {
   row?: JsonObject;
   scope?: "database";
   disruptive?: string[];
+  primary?: string[];
   flags?: string[];
   cluster?: string;
 }
@@ -163,5 +168,29 @@ test("a command that interrupts somebody says yes, and further ones stand after 
   const command = "pgdba run session/terminate --pid 7 --yes";
   expect(remedy.also).toEqual([
     { text: "End it", runbook: "session/terminate", params: { pid: 7 }, command },
+  ]);
+});
+
+test("a runbook that only a primary takes is sent there, also without statements", () => {
+  const remedy = { runbook: "role/set", params: "{'role': 'app'}" };
+  const around = { flags: ["--host", "db1"], primary: ["role/set"] };
+  expect(told(remedy, {}, around).command).toBe("pgdba run role/set --role app --host db1");
+  expect(told(remedy, { role: "standby" }, around).command).toBeNull();
+  const member = { ...around, flags: ["--cluster", "c", "--host", "pg2"], cluster: "c" };
+  expect(told(remedy, { role: "standby" }, member).command).toBe(
+    "pgdba run role/set --role app --cluster c",
+  );
+});
+
+test("what asks for a name once more is not answered ahead, and what needs a primary is known", async () => {
+  const remedy = {
+    runbooks: { "slot/drop": "{}", "session/terminate": "{}", "prepared/rollback": "{}" },
+    runbook: "role/set",
+  };
+  const ctx = { ...fakeContext(), library: libraryWith() };
+  const { yes, primary } = await mannersOf(ctx, [{ remedy } as unknown as Check]);
+  expect([[...yes], [...primary].toSorted()]).toEqual([
+    ["session/terminate"],
+    ["prepared/rollback", "role/set"],
   ]);
 });

@@ -1,6 +1,6 @@
 import { startServer } from "../../../support/postgres.ts";
 import type { Scene } from "./scene.ts";
-import { pidOf, type Trial } from "./trial.ts";
+import { pidOf, rollBack, type Trial } from "./trial.ts";
 
 /** What wins over the server's settings, and what keeps vacuum from its work. */
 const TRIALS: Trial[] = [
@@ -39,6 +39,7 @@ const TRIALS: Trial[] = [
       notes["pid"] = pidOf(holder);
     },
     finds: ['warning public."Lo;cked"', "warning public.read"],
+    remedy: { told: /Ask its transaction manager/, also: true, does: rollBack },
   },
 ];
 

@@ -75,7 +75,7 @@ async function runAsWritten(
   // The command does the same as the statements: each is run on some version.
   const here = sql === null || (commands?.includes(server.version) ?? server.version % 2 === 0);
   if (here && runbook !== "config/apply" && (await mends(finding)))
-    return runCommand(world, finding.check, finding.remedy.command);
+    return runCommand(world, finding.check, answered(finding));
   const byCommand = here && runbook === "config/apply";
   expect([finding.check, sql !== null || byCommand]).toEqual([finding.check, true]);
   if (byCommand) {
@@ -115,6 +115,17 @@ async function runAsWritten(
 /** True where the runbook that a finding names does more than look. */
 async function mends({ remedy: { runbook } }: Finding): Promise<boolean> {
   return runbook !== null && (await library.load(runbook)).data["risk"] !== "read";
+}
+
+/** The param whose value a runbook asks for once more. */
+const ASKED: Record<string, string> = { "slot/drop": "slot" };
+
+/** The command of a finding, with the answer that a person gives where it takes away what can't be got back. */
+function answered({ remedy: { runbook, params, command } }: Finding): string | null {
+  const asked = params?.[ASKED[runbook ?? ""] ?? ""];
+  if (asked === undefined) return command;
+  expect(command).not.toMatch(/ --(yes|confirmed)\b/);
+  return `${String(command)} --confirmed ${String(asked)} --yes`;
 }
 
 /** Runs the command of a finding as it stands, in a shell where nobody is at a terminal to be asked. */

@@ -34,7 +34,7 @@ export const ROLES: Trial[] = [
       create role locked nologin password 'x' valid until '2020-01-01'`,
     finds: [`warning role "La;te"`, `info role "Long ago"`],
     remedy: {
-      told: /Where it is not, take the login away/,
+      told: /Where it is not needed any more, take the login away/,
       also: true,
       does: (world, { check, remedy }) => runCommand(world, check, remedy.also[0]!.command),
     },

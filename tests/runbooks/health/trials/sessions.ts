@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import type { Client } from "pg";
 import { startServer, type Version } from "../../../support/postgres.ts";
 import type { Scene } from "./scene.ts";
-import { pidOf, type Trial, type World } from "./trial.ts";
+import { pidOf, rollBack, type Trial, type World } from "./trial.ts";
 
 const pids = ({ notes }: World, name: string): Client[] => notes[name] as Client[];
 const line = (severity: string, client: Client): string => `${severity} pid ${pidOf(client)}`;
@@ -15,6 +15,8 @@ const VERSIONS: Version[] = [13, 17, 18];
 function start(client: Client, sql: string): void {
   client.query(sql).catch(() => {});
 }
+
+const ASK = /Ask (its|the) transaction manager what became of it/;
 
 async function endAll(world: World, name: string): Promise<void> {
   for (const client of pids(world, name)) await client.end();
@@ -43,6 +45,8 @@ const BLOCKING: Trial[] = [
       notes["waiter"] = [waiter];
     },
     finds: (world) => [line("warning", pids(world, "root")[0]!)],
+    // With the root it is gone.
+    remedy: { told: /`pgdba locks tree` first/, does: async () => {} },
   },
   {
     check: "ddl-waiting",
@@ -91,6 +95,7 @@ const PREPARED_BLOCKING: Trial[] = [
       start(await open(), "select * from whole");
     },
     finds: ["warning prepared transaction by row", "warning prepared transaction by table"],
+    remedy: { told: ASK, does: rollBack },
   },
 ];
 
@@ -139,6 +144,7 @@ const HOLDING: Trial[] = [
       await query("begin; insert into there values (1); prepare transaction 'elsewhere'", there);
     },
     finds: [`warning left; "behind"`, "warning elsewhere"],
+    remedy: { told: ASK, does: rollBack },
   },
 ];
 
@@ -158,6 +164,13 @@ const HORIZON: Trial[] = [
       );
     },
     finds: ["warning holder of postgres in Other;1", "warning slot catalogue (logical, not used)"],
+    remedy: {
+      told: /Ask its transaction manager|If it is gone for good, drop the slot/,
+      async does(world, finding) {
+        if (finding.evidence["gid"] !== "") await rollBack(world);
+        else await world.query("select pg_drop_replication_slot('catalogue')");
+      },
+    },
   },
 ];
 

@@ -65,3 +65,11 @@ export interface Where {
 export function pidOf(client: Client): number {
   return (client as unknown as { processID: number }).processID;
 }
+
+/** What its transaction manager says, of each that there is. */
+export async function rollBack({ query }: World): Promise<void> {
+  const left = await query(
+    "select database, format('rollback prepared %L', gid) as sql from pg_prepared_xacts",
+  );
+  for (const { database, sql } of left) await query(sql, { database });
+}

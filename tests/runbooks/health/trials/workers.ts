@@ -1,7 +1,7 @@
 import { startServer } from "../../../support/postgres.ts";
 import { until } from "../support.ts";
 import type { Scene } from "./scene.ts";
-import type { Trial } from "./trial.ts";
+import { rollBack, type Trial } from "./trial.ts";
 
 const ERRORS: Trial[] = [
   {
@@ -91,6 +91,7 @@ const BLOCKED: Trial[] = [
       await query("begin; lock table prepared in exclusive mode; prepare transaction 'it''s'");
     },
     finds: [`warning public."Lock;ed"`, "warning public.prepared"],
+    remedy: { told: /Ask its transaction manager/, also: true, does: rollBack },
   },
 ];
 
