@@ -8,12 +8,19 @@ const TRIALS: Trial[] = [
     check: "settings-overridden",
     plant: `create role "Ro;le" login; create database "D;b"; alter role "Ro;le" set work_mem = '1MB';
       alter role "Ro;le" in database "D;b" set synchronous_commit = off; alter database "D;b" set zero_damaged_pages = on;
-      alter database "D;b" set enable_seqscan = off; alter role all set "our.own" = 'x'; alter role "Ro;le" set search_path = app`,
+      alter database "D;b" set enable_seqscan = off; alter role all set "our.own" = 'x'; alter role "Ro;le" set search_path = app;
+      alter role "Ro;le" set random_page_cost = 40; alter role "Ro;le" set seq_page_cost = 2; alter database "D;b" set cpu_tuple_cost = 1; alter database "D;b" set work_mem = '512kB';
+      alter role "Ro;le" set application_name = shop`,
     finds: [
+      'info application_name of role "Ro;le"',
       "info our.own of all roles",
+      'info seq_page_cost of role "Ro;le"',
       'info work_mem of role "Ro;le"',
+      'warning cpu_tuple_cost of database "D;b"',
       'warning enable_seqscan of database "D;b"',
+      'warning random_page_cost of role "Ro;le"',
       'warning synchronous_commit of role "Ro;le" in database "D;b"',
+      'warning work_mem of database "D;b"',
       'warning zero_damaged_pages of database "D;b"',
     ],
     async leaves({ query }) {

@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { flat } from "../../../steps/health/findings/findings.ts";
+import { clientOf, startServer, type TestServer } from "../../support/postgres.ts";
+import { examine } from "./support.ts";
+
+describe.each([13, 18] as const)("what findings say in PostgreSQL %d", (version) => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startServer({ version });
+    const client = await clientOf(server);
+    await client.query(`grant create on schema public to public; create role app;
+      alter role app set application_name = 'shop'; alter role app set random_page_cost = 40; alter role app set work_mem = '8MB';
+      create table its_own (id int)`);
+    await client.end();
+  }, 300_000);
+  afterAll(() => server?.stop());
+
+  test("nothing is granted where nobody needs it", async () => {
+    const [finding] = flat((await examine(server, { only: ["public-create"] })).findings);
+    expect(finding!.remedy!.sql).toBe("revoke create on schema public from public;");
+  }, 300_000);
+
+  test("a value of a role's own stands beside the server's, not this connection's, with what it does where it does harm", async () => {
+    const report = await examine(server, { only: ["settings-overridden"] });
+    expect(report.errors).toEqual([]);
+    expect(flat(report.findings).map(({ severity, message }) => [severity, message])).toEqual([
+      [
+        "warning",
+        "role app has random_page_cost = 40, the server 4: the planner takes indexes for far too dear and reads whole tables instead",
+      ],
+      ["info", "role app has application_name = shop"],
+      ["info", "role app has work_mem = 8MB, the server 4096 kB"],
+    ]);
+  }, 300_000);
+});
