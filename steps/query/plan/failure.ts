@@ -1,4 +1,5 @@
 import { PgdbaError } from "../../../engine/errors.ts";
+import { shellQuoted } from "../../../engine/shared/shell-words.ts";
 import { parametersOf } from "../../../providers/parameters/typed.ts";
 import { spelt } from "../../../providers/parameters/spelling.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
@@ -20,6 +21,8 @@ export async function inWords(error: unknown, about: About): Promise<unknown> {
   if (!(error instanceof PgdbaError)) return error;
   const state = sqlstateOf(error);
   if (state === "42501") return denied(error, about);
+  const elsewhere = state === "42P01" ? await otherSchemas(about) : null;
+  if (elsewhere !== null) return withHint(error, elsewhere);
   const unknown = parametersOf(error);
   if (unknown !== null)
     return withHint(
@@ -57,15 +60,46 @@ interface Lacking {
   privilege: string;
 }
 
-/** The GRANT that is missing, as far as the catalogues tell. */
-async function denied(error: PgdbaError, { pg, statement }: About): Promise<PgdbaError> {
+/** Tables of these names that the search_path does not reach, of schemas that may be used: $1 names. */
+const ELSEWHERE = `SELECT c.relname AS name, n.nspname AS schema, pg_catalog.current_schemas(false)::text[] AS path
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = ANY ($1::text[]) AND c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname !~ '^pg_(temp|toast)'
+  AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_class v WHERE v.relname = c.relname AND pg_catalog.pg_table_is_visible(v.oid))
+ORDER BY count(*) OVER (PARTITION BY n.nspname) DESC, n.nspname, c.relname LIMIT 20`;
+
+/** How tables are found that stand in schemas which the search_path does not name; null where there are none. */
+async function otherSchemas({ pg, statement }: About): Promise<string | null> {
+  const bare = (await tablesOf(pg, statement)).filter(({ schema }) => schema === null);
+  const found = await pg
+    .query(ELSEWHERE, [[...new Set(bare.map(({ name }) => name))]])
+    .catch(() => ({ rows: [] }));
+  const rows = found.rows as unknown as { name: string; schema: string; path: string[] }[];
+  const [first] = rows;
+  if (first === undefined) return null;
+  // Of a name that several schemas have, the one that has most of the others.
+  const chosen = new Map<string, string>();
+  for (const { name, schema } of rows) if (!chosen.has(name)) chosen.set(name, schema);
+  const path = [...new Set([...chosen.values(), ...first.path])].map(quoted).join(",");
+  const words = rows.map(({ name, schema }) => `${quoted(schema)}.${quoted(name)}`).join(", ");
+  const settings = shellQuoted(JSON.stringify({ search_path: path }));
+  return `The search_path of this connection does not reach ${words}. Add --settings ${settings}, or write the schema before each table.`;
+}
+
+/** The tables that the statement names. */
+async function tablesOf(pg: PgSession, statement: Statement) {
   // At the place of a typed literal only a cast will do.
   const major = Math.floor(pg.info.version_num / 10_000);
   const { names } =
     statement.names === null
       ? await readStatement((await spelt(statement.text, major)).text)
       : statement;
-  const wanted = (names?.tables ?? []).flatMap(({ schema, name, privileges }) =>
+  return names?.tables ?? [];
+}
+
+/** The GRANT that is missing, as far as the catalogues tell. */
+async function denied(error: PgdbaError, { pg, statement }: About): Promise<PgdbaError> {
+  const wanted = (await tablesOf(pg, statement)).flatMap(({ schema, name, privileges }) =>
     privileges.map((privilege) => ({ schema, name, privilege })),
   );
   const columns = (["schema", "name", "privilege"] as const).map((key) =>

@@ -595,6 +595,19 @@ describe("who asks", () => {
     await other.close();
   });
 
+  test("a table that the search_path does not reach is found in its schema", async () => {
+    await on.sql(
+      `CREATE SCHEMA "Sh;op"; CREATE TABLE "Sh;op".orders (id int); CREATE SCHEMA other; CREATE TABLE other.orders (id int); CREATE TABLE "Sh;op".lines (id int)`,
+    );
+    const sql = "SELECT count(*) FROM orders JOIN lines USING (id) JOIN items USING (id)";
+    const said = await hint(run({ sql }));
+    expect(said).toContain(`does not reach "Sh;op".lines, "Sh;op".orders, other.orders.`);
+    const path = '"Sh;op",public';
+    expect(said).toContain(`--settings '${JSON.stringify({ search_path: path })}'`);
+    expect((await run({ sql, settings: { search_path: path } })).totals.cost).toBeGreaterThan(0);
+    expect(await hint(run({ sql: "SELECT FROM nowhere" }))).toStartWith("Correct the statement");
+  });
+
   test("one of sql and queryid, and the extension for the latter", async () => {
     expect(await codeOf(run({}))).toBe("invalid_param");
     expect(await codeOf(run({ sql: "SELECT 1", queryid: "1" }))).toBe("invalid_param");
