@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Client } from "pg";
+import { clientOf } from "../../support/postgres.ts";
 import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
 
 describe.each(VERSIONS_HERE)("roles come and go on PostgreSQL %d", (version) => {
@@ -94,6 +95,20 @@ describe.each(VERSIONS_HERE)("roles come and go on PostgreSQL %d", (version) => 
       ])
     ).envelope;
     expect(super_.error.code).toBe("assertion_failed");
+  }, 300_000);
+
+  test("the session that is in the way is named, and no command that ends it is given", async () => {
+    await dba.query("CREATE ROLE busy LOGIN PASSWORD 'b'");
+    const busy = await clientOf({ ...server, user: "busy", password: "b" });
+    await busy.query("SET application_name = 'batch'");
+    await busy.query("SELECT 1 AS job");
+    const words = ["role", "drop", "busy", "--heir", "heir", "--plan"];
+    const { error } = (await server.run(words)).envelope;
+    expect(error.message).toMatch(
+      /^busy has 1 session: \d+ of batch in postgres since [-0-9]{10} [:0-9]{5}, idle: SELECT 1 AS job$/,
+    );
+    expect(error.hint).not.toContain("terminate");
+    await busy.end();
   }, 300_000);
 
   test("what a role has got in another database while the question was open stops the run before anything is done", async () => {
