@@ -209,10 +209,6 @@ describe.each(VERSIONS_HERE)("subscriptions of PostgreSQL %d", (version) => {
     await until(one, ({ state }) => state === "disabled");
     const { command, advice } = await one();
     expect([command, advice]).toEqual([null, expect.stringContaining("its CONTEXT names")]);
-    const off = ["health", "check", "--only", "subscription-disabled"];
-    const [stopped] = (await subscriber.run(off)).envelope.data.findings;
-    expect(stopped.remedy.text).toContain("Skip nothing before you have read it");
-    expect(stopped.remedy.command ?? null).toBeNull();
     const wrong = await skip("FF/0", "--confirmed", "Feed;1");
     expect([wrong.exit, wrong.envelope.error.message]).toEqual([
       5,
