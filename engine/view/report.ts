@@ -31,18 +31,23 @@ export function renderReport(report: Report, canvas: Canvas): string[] {
   const rest =
     Object.keys(report.rest).length === 0 ? [] : ["", ...renderValue(report.rest, canvas)];
   const summary = wrap(summaryText(report.summary), canvas.columns);
-  return [...summary, "", ...renderFindings(report.findings, canvas), ...rest];
+  const counted = isMapping(report.summary) ? report.summary : {};
+  return [...summary, "", ...renderFindings(report.findings, canvas, counted), ...rest];
 }
 
-/** With `evidence` false only what it means and what to do. */
+/** With `evidence` false only what it means and what to do. `counted`: how many there are of a severity, where the list was cut. */
 export function renderFindings(
   list: readonly Finding[],
   canvas: Canvas & { evidence?: boolean },
+  counted: JsonObject = {},
 ): string[] {
   const { paint } = canvas;
   const groups = bySeverity([...list]).flatMap(([severity, findings]) => {
     const { mark, color } = severityMark(severity);
-    const head = paint[color](paint.bold(`${mark} ${findings.length} ${printable(severity)}`));
+    const said = severity === "ok" ? 0 : Number(counted[severity]);
+    const all = said > findings.length ? said : findings.length;
+    const head = paint[color](paint.bold(`${mark} ${all} ${printable(severity)}`));
+    const cut = all === findings.length ? [] : [paint.dim(`… and ${all - findings.length} more`)];
     if (severity === "ok") {
       const names = findings
         .map((finding) => printable(findingTitle(finding) ?? finding.message))
@@ -55,6 +60,7 @@ export function renderFindings(
       ...findings.flatMap((finding) =>
         indent(renderFinding(finding, { ...canvas, ...narrowed(canvas, 2) }), "  "),
       ),
+      ...indent(cut, "  "),
     ];
   });
   return list.length === 0 ? [paint.green("✔ no findings")] : groups.slice(1);

@@ -235,5 +235,6 @@ export class Live {
 
 /** The run that the progress on stderr names. */
 export function runIn(stderr: string): string | undefined {
-  return /run (\d{8}-\d{6}-\w+)/.exec(stderr)?.[1];
+  // Not that of another run, whose lock it waits for.
+  return /(?:steps?|plan only|resumed), run (\d{8}-\d{6}-\w+)$/m.exec(stderr)?.[1];
 }

@@ -187,6 +187,13 @@ skipped
 `);
 });
 
+test("of findings that were cut, the summary's number stands, and how many are not shown", async () => {
+  const findings = [{ severity: "warning", message: "one" }];
+  expect(await asTable(envelope({ summary: { warning: 3, ok: 5 }, findings }))).toBe(
+    "warning 3 · ok 5\n\n▲ 3 warning\n    one\n  … and 2 more\n",
+  );
+});
+
 test("what a finding leads to stands below it, what is alike on one line", async () => {
   const leaf = (severity: string, title: string, object: string, consequences: Json[] = []) => ({
     severity,
