@@ -7,6 +7,10 @@ import { MEMBER } from "./schema.ts";
 import { memberNamed, nameMeant } from "./named.ts";
 import { type Begun, follow, look } from "./reinitialize/follow.ts";
 
+/** How long a request that may have been made is waited for until it shows, and how often it is looked at. */
+const BEGINS_MS = 5000;
+const LOOK_MS = 250;
+
 export default defineStep({
   type: "patroni.reinitialize",
   summary: "Make a standby anew from a fresh copy, and wait until it streams",
@@ -83,7 +87,13 @@ database from the server that it is taken from.`,
     const name = await nameMeant(ctx, asked);
     const begun = ctx.noted as unknown as Begun | undefined;
     if (begun === undefined) return { state: "not_done" };
-    const now = await look(ctx, name, begun);
+    let now = await look(ctx, name, begun);
+    // Patroni answers before it stops the server, and refuses a second request meanwhile.
+    const ends = ctx.clock.monotonic() + BEGINS_MS;
+    while (!now.done && !now.begun && now.state !== null && ctx.clock.monotonic() < ends) {
+      await ctx.clock.sleep(LOOK_MS, ctx.signal);
+      now = await look(ctx, name, begun);
+    }
     if (now.done)
       return { state: "done", output: { member: name, leader: now.leader, seconds: 0 } };
     if (now.state === null)

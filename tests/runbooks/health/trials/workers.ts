@@ -19,7 +19,7 @@ const ERRORS: Trial[] = [
     },
     finds: ["warning subscription Sub;1"],
     remedy: {
-      told: /Resolve the conflict .* Then begin to count anew \(select pg_stat_reset_subscription_stats\(\d+\)\)/,
+      told: /Resolve that conflict: .* Then begin to count anew \(select pg_stat_reset_subscription_stats\(\d+\)\)/,
       async does({ query }, { remedy }) {
         await query("delete from t");
         await until(
