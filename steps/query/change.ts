@@ -1,10 +1,14 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import type { Json, JsonObject } from "../../engine/types.ts";
-import { readStatement } from "../../providers/postgres/guard/statement.ts";
-import type { Run } from "../../providers/postgres/session.ts";
 import { quoteIdent } from "../../providers/planner/twin/names.ts";
+import { assertReads } from "../../providers/postgres/guard/acting.ts";
+import { quoted } from "../../providers/postgres/guard/names.ts";
+import { UNSEEN } from "../../providers/postgres/guard/pending.ts";
+import { readStatement, type Statement } from "../../providers/postgres/guard/statement.ts";
+import type { Run } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
 import { milliseconds, session } from "../sql/session.ts";
+import { maskedRows, refuseSecrets } from "./secret.ts";
 
 /** Rows of a RETURNING kept, of each statement. */
 const MAX_ROWS = 100;
@@ -22,9 +26,10 @@ export default defineStep({
     "Change rows by statements that are given only when it runs, and only as many rows as was said.",
   docs: `Unlike the text of \`sql.execute\`, those of this one may be parameters. Each is one INSERT, UPDATE, DELETE or MERGE, all in one transaction, and each must
 change just as many rows as \`rows\` says: else nothing is changed, and the error tells how many it would have been. Tables of PostgreSQL itself are refused, and so is a WITH query that
-writes, for the server does not count its rows.
+writes, for the server does not count its rows. What a statement itself calls must only read, by the rules of \`query.rows\`, so that nothing is done but to rows; catalogues with passwords are
+refused, and what looks like a password is masked, as there.
 
-Triggers act as ever, with the rights of the session, or of \`role\`. There is no way back but a statement of one's own. After a crash \`resume\` can't know whether it was committed.`,
+Defaults and triggers act as ever, with the rights of the session, or of \`role\`. There is no way back but a statement of one's own. After a crash \`resume\` can't know whether it was committed.`,
   example: `- query.change:
     sql: \${params.sql}
     rows: \${params.rows}
@@ -96,7 +101,7 @@ Triggers act as ever, with the rights of the session, or of \`role\`. There is n
     },
   },
   async run(ctx, input) {
-    const targets = await targetsOf(input);
+    const statements = await statementsOf(input);
     const pg = await session(ctx);
     const options = {
       readOnly: false,
@@ -107,48 +112,53 @@ Triggers act as ever, with the rights of the session, or of \`role\`. There is n
     return pg.transaction(options, async (run) => {
       if ((input.role ?? null) !== null) await run(`SET LOCAL ROLE ${quoteIdent(input.role!)}`);
       const changed = [];
-      for (const [at, sql] of input.sql.entries()) {
-        await refuseSystem(run, targets[at]!);
+      for (const [at, statement] of statements.entries()) {
+        const sql = statement.text;
+        await refuseSystem(run, statement.target);
+        await refuseActing(run, statement);
         const { command, row_count, rows } = await run(sql, [], { maxRows: MAX_ROWS, drain: true });
         if (row_count !== input.rows[at]) throw otherRows(sql, input.rows[at]!, row_count);
-        changed.push({ sql, command, rows: row_count, returned: rows as JsonObject[] });
+        changed.push({ sql, command, rows: row_count, returned: maskedRows(rows as JsonObject[]) });
       }
       return { changed };
     });
   },
   async plan(_ctx, input): Promise<Json> {
-    await targetsOf(input);
+    await statementsOf(input);
     return input.sql.map((sql, at) => ({ sql, rows: input.rows[at]! }));
   },
 });
 
-interface Target {
-  schema: string | null;
-  name: string;
+interface Change extends Statement {
+  /** The table that it writes to. */
+  target: { schema: string | null; name: string };
 }
 
-/** The table that each statement writes to. @throws PgdbaError invalid_param | step_refused */
-async function targetsOf({ sql, rows }: Input): Promise<Target[]> {
+/** @throws PgdbaError invalid_param | step_refused */
+async function statementsOf({ sql, rows }: Input): Promise<Change[]> {
   if (sql.length !== rows.length)
     throw new PgdbaError(
       "invalid_param",
       `There are ${sql.length} statements, and rows has ${rows.length} numbers`,
       { hint: "Say of each statement how many rows it is to change, in the same order." },
     );
-  const targets = [];
+  const changes = [];
   for (const text of sql) {
-    const { names } = await readStatement(text);
-    const written = names?.tables.filter(({ privileges }) => privileges.some(writes)) ?? [];
-    if (written.length !== 1) throw notOneChange(text, written.length);
-    targets.push(written[0]!);
+    const statement = await readStatement(text);
+    const tables = statement.names?.tables ?? [];
+    const [target, ...more] = tables.filter(({ privileges }) => privileges.some(writes));
+    if (target === undefined || more.length > 0)
+      throw notOneChange(text, target === undefined ? 0 : more.length + 1);
+    refuseSecrets(statement.names);
+    changes.push({ ...statement, target });
   }
-  return targets;
+  return changes;
 }
 
 const writes = (privilege: string): boolean => privilege !== "SELECT";
 
-async function refuseSystem(run: Run, { schema, name }: Target): Promise<void> {
-  const table = schema === null ? quoteIdent(name) : `${quoteIdent(schema)}.${quoteIdent(name)}`;
+async function refuseSystem(run: Run, target: Change["target"]): Promise<void> {
+  const table = quoted(target);
   const { rows } = await run(
     "SELECT n.nspname::text AS schema FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)",
     [table],
@@ -158,6 +168,21 @@ async function refuseSystem(run: Run, { schema, name }: Target): Promise<void> {
       hint: "Its rows are changed by commands such as ALTER TABLE; `pgdba list` finds the runbook for what you want.",
       nothingDone: true,
     });
+}
+
+/** Rows are all that it may change: no session, file or sequence by a function that it calls. @throws PgdbaError step_refused */
+async function refuseActing(run: Run, { text, names }: Statement): Promise<void> {
+  try {
+    await assertReads(run, { text, names, level: UNSEEN });
+  } catch (cause) {
+    if (!(cause instanceof PgdbaError) || cause.code !== "step_refused") throw cause;
+    throw new PgdbaError("step_refused", cause.message, {
+      cause,
+      hint: "What the statement calls must only read. Leave a sequence to the column's default, and what else is to be done to the runbook for it.",
+      data: cause.data,
+      nothingDone: true,
+    });
+  }
 }
 
 function notOneChange(sql: string, written: number): PgdbaError {

@@ -1,18 +1,9 @@
-import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, JsonObject } from "../../engine/types.ts";
 import { readOnly } from "../../providers/postgres/guard/read.ts";
 import { readReading } from "../../providers/postgres/guard/reading.ts";
 import { defineStep } from "../define.ts";
-import { maskSetting } from "../mask.ts";
 import { ANSWER, answerOf } from "../sql/answer.ts";
 import { milliseconds, session } from "../sql/session.ts";
-
-/** Catalogues that hold passwords, or what serves as one. */
-const SECRET = new Set(
-  "pg_authid pg_shadow pg_subscription pg_user_mapping pg_user_mappings user_mapping_options".split(
-    " ",
-  ),
-);
+import { maskedRows, refuseSecrets } from "./secret.ts";
 
 export default defineStep({
   type: "query.rows",
@@ -53,9 +44,7 @@ calls may act, write, or read files. Catalogues that hold passwords are refused,
   output: ANSWER,
   async run(ctx, input) {
     const { names } = await readReading(input.sql);
-    const secret = names?.relations.find(({ name }) => SECRET.has(name));
-    if (secret !== undefined)
-      throw new PgdbaError("step_refused", holdsPasswords(secret.name), NOT_SHOWN);
+    refuseSecrets(names);
     const answer = answerOf(
       await readOnly(await session(ctx), input.sql, {
         signal: ctx.signal,
@@ -64,21 +53,6 @@ calls may act, write, or read files. Catalogues that hold passwords are refused,
         maxRows: input.max_rows ?? 50,
       }),
     );
-    return { ...answer, rows: answer.rows.map((row) => masked(row) as JsonObject) };
+    return { ...answer, rows: maskedRows(answer.rows) };
   },
 });
-
-const holdsPasswords = (name: string): string => `${name} holds passwords, which are never shown`;
-const NOT_SHOWN = {
-  hint: "pgdba role list shows roles, pgdba subscription list subscriptions; pg_roles and pg_stat_subscription have the rest.",
-  nothingDone: true,
-};
-
-/** Verifiers of passwords are none that a DBA needs to see, and connection strings have passwords in clear. */
-function masked(value: Json): Json {
-  if (typeof value === "string")
-    return maskSetting(value).replace(/\bSCRAM-SHA-256\$[^\s'"]+|\bmd5[0-9a-f]{32}\b/g, "***");
-  if (Array.isArray(value)) return value.map(masked);
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one)]));
-}
