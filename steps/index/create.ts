@@ -7,6 +7,7 @@ import { indexesOf } from "../../providers/planner/twin/plan.ts";
 import { defineStep } from "../define.ts";
 import { commandLine, wordsOf } from "../command-line.ts";
 import { beforeActing } from "../before-acting.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build, cancelBuild, follow, sweep } from "./ddl/build.ts";
 import { type Definition, readDefinition } from "./ddl/definition.ts";
@@ -43,11 +44,7 @@ With \`query\`, the server's plan of that statement afterwards says whether the 
     properties: {
       definition: { type: "string", minLength: 1, description: "One CREATE INDEX statement" },
       query: { type: ["string", "null"], description: "A statement that the index is for" },
-      lock_timeout: {
-        type: ["string", "null"],
-        format: "duration",
-        description: `How long to wait for each lock; by default ${LOCK_TIMEOUT}`,
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT),
       timeout: {
         type: ["string", "null"],
         format: "duration",

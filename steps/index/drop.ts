@@ -5,6 +5,7 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import type { TableName } from "../../providers/planner/twin/twin.ts";
 import { defineStep } from "../define.ts";
 import { beforeActing } from "../before-acting.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { build } from "./ddl/build.ts";
 import { readDefinition } from "./ddl/definition.ts";
@@ -43,11 +44,7 @@ scans counted are this member's.`,
     properties: {
       index: { type: "string", minLength: 1, description: "Its name, as index or schema.index" },
       query: { type: ["string", "null"], description: "A statement whose cost is to be compared" },
-      lock_timeout: {
-        type: ["string", "null"],
-        format: "duration",
-        description: `How long to wait for each lock; by default ${LOCK_TIMEOUT}`,
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT),
     },
   },
   output: {

@@ -3,6 +3,7 @@ import type { StepContext } from "../../engine/types.ts";
 import { quoteIdent } from "../../providers/planner/twin/names.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import OBJECTS from "./sql/objects.sql" with { type: "text" };
 
@@ -41,11 +42,7 @@ partitions are named by themselves. The undo gives each back to who owned it, an
           "Each with its kind (TABLE, TYPE or ROUTINE) and its name as SQL writes it, with the schema",
       },
       to: { type: "string", minLength: 1, description: "The role that is to own them" },
-      lock_timeout: {
-        type: ["string", "null"],
-        format: "duration",
-        description: `How long to wait for each lock; by default ${LOCK_TIMEOUT}`,
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT),
     },
   },
   output: {

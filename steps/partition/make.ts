@@ -4,6 +4,7 @@ import { quoteIdent, quoteLiteral, quoteName } from "../../providers/planner/twi
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { type Alike, alike as likeSiblings } from "./siblings/alike.ts";
 
@@ -72,11 +73,7 @@ and triggers on INSERT or DELETE.`,
         },
         description: "The default partition whose rows of the range go into the new one",
       },
-      lock_timeout: {
-        type: ["string", "null"],
-        format: "duration",
-        description: `How long to wait for the lock; by default ${LOCK_TIMEOUT}`,
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT, "the lock"),
     },
   },
   output: {

@@ -7,9 +7,11 @@ import { UNSEEN } from "../../providers/postgres/guard/pending.ts";
 import { readStatement, type Statement } from "../../providers/postgres/guard/statement.ts";
 import type { Run } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { maskedRows, refuseSecrets } from "./secret.ts";
 
+const LOCK_TIMEOUT = "2s";
 /** Rows of a RETURNING kept, of each statement. */
 const MAX_ROWS = 100;
 /** What the server lives on is changed by its own commands alone. */
@@ -67,12 +69,7 @@ Defaults and triggers act as ever, with the rights of the session, or of \`role\
         default: "1m",
         description: "The server cancels each statement after this long.",
       },
-      lock_timeout: {
-        type: "string",
-        format: "duration",
-        default: "2s",
-        description: "How long to wait for each lock.",
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT),
     },
   },
   output: {
@@ -106,7 +103,7 @@ Defaults and triggers act as ever, with the rights of the session, or of \`role\
     const options = {
       readOnly: false,
       timeoutMs: milliseconds(input.timeout ?? "1m"),
-      lockTimeoutMs: milliseconds(input.lock_timeout ?? "2s"),
+      lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
       signal: ctx.signal,
     };
     return pg.transaction(options, async (run) => {

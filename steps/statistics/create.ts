@@ -2,6 +2,7 @@ import { PgdbaError } from "../../engine/errors.ts";
 import { quoteIdent, quoteName } from "../../providers/planner/twin/names.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { type Statistics, statisticsNamed, statisticsOf } from "./object/existing.ts";
 
@@ -49,11 +50,7 @@ on the same columns already that has all of these kinds, nothing is made.`,
         description:
           "Its name, in the table's schema; made from those of the table and the columns without it",
       },
-      lock_timeout: {
-        type: ["string", "null"],
-        format: "duration",
-        description: `How long to wait for the lock; by default ${LOCK_TIMEOUT}`,
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT, "the lock"),
     },
   },
   output: {

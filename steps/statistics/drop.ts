@@ -1,6 +1,7 @@
 import { quoteIdent, quoteLiteral } from "../../providers/planner/twin/names.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { type Statistics, statisticsNamed } from "./object/existing.ts";
 
@@ -24,11 +25,7 @@ without which it would say nothing.`,
     properties: {
       schema: { type: "string", minLength: 1 },
       name: { type: "string", minLength: 1 },
-      lock_timeout: {
-        type: ["string", "null"],
-        format: "duration",
-        description: `How long to wait for the lock; by default ${LOCK_TIMEOUT}`,
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT, "the lock"),
     },
   },
   output: {

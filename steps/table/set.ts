@@ -4,6 +4,7 @@ import { quoteLiteral } from "../../providers/planner/twin/names.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
+import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 
 const LOCK_TIMEOUT = "2s";
@@ -46,11 +47,7 @@ out. What is set is read back.`,
         description: "Values by name; null takes one out",
       },
       toast: { type: "boolean", default: false, description: "Of its TOAST table" },
-      lock_timeout: {
-        type: ["string", "null"],
-        format: "duration",
-        description: `How long to wait for the lock; by default ${LOCK_TIMEOUT}`,
-      },
+      lock_timeout: lockTimeoutInput(LOCK_TIMEOUT, "the lock"),
     },
   },
   output: {

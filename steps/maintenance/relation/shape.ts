@@ -1,3 +1,4 @@
+import { lockTimeoutInput } from "../../sql/lock-timeout.ts";
 import { milliseconds } from "../../sql/session.ts";
 
 export const LOCK_TIMEOUT = "10s";
@@ -9,11 +10,7 @@ export const ON_TABLE = {
 } as const;
 
 export const LIMITS = {
-  lock_timeout: {
-    type: ["string", "null"],
-    format: "duration",
-    description: `How long to wait for a lock; by default ${LOCK_TIMEOUT}`,
-  },
+  lock_timeout: lockTimeoutInput(LOCK_TIMEOUT, "a lock"),
   timeout: {
     type: ["string", "null"],
     format: "duration",
