@@ -1,15 +1,15 @@
-import { PgdbaError } from "../../engine/errors.ts";
-import type { Json, StepContext } from "../../engine/types.ts";
+import type { StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
 import { rulesThere } from "./node/rules-there.ts";
 import {
+  askRules,
   type Group,
   type Heard,
   rowsOf,
   rowsWithoutPrometheus,
   type Written,
 } from "./watch/alerts.ts";
-import { type Silence, silencesOf } from "./watch/silences.ts";
+import { orWarn, type Silence, silencesOf } from "./watch/silences.ts";
 
 const STATES = ["firing", "pending", "inactive", "broken", "unknown"] as const;
 const TEXT = { type: ["string", "null"] } as const;
@@ -126,39 +126,18 @@ const alertsIn = (files: readonly Written[]): number =>
     .filter(({ alert }) => alert !== undefined).length;
 
 /** Null where Prometheus does not tell. */
-async function groupsOf(ctx: StepContext): Promise<Group[] | null> {
-  const asked = () => ask(ctx, "prometheus", "/api/v1/rules", { type: "alert" });
-  const told = await orSay(ctx, "Only Alertmanager and the files of rules are told of", asked);
-  return (told as { groups: Group[] } | null)?.groups ?? null;
+function groupsOf(ctx: StepContext): Promise<Group[] | null> {
+  const said = "Only Alertmanager and the files of rules are told of";
+  return orWarn<Group[] | null>(ctx, true, said, null, async () =>
+    askRules(await ctx.use("monitoring")),
+  );
 }
 
-async function heardOf(ctx: StepContext, cluster: string) {
-  const said = "Nothing is known of silences and receivers";
-  const told = await orSay(ctx, said, async () => ({
-    heard: (await ask(ctx, "alertmanager", "/api/v2/alerts")) as unknown as Heard[],
-    silences: await silencesOf(await ctx.use("monitoring"), cluster),
-  }));
-  const none = { heard: [] as Heard[], silences: [] as Silence[] };
-  return { ...(told ?? none), isHeard: told !== null };
-}
-
-async function ask(
-  ctx: StepContext,
-  of: "prometheus" | "alertmanager",
-  path: string,
-  query: Record<string, string> = {},
-): Promise<Json> {
-  return (await ctx.use("monitoring")).ask(of, path, { query });
-}
-
-/** Null where it can't be had, which is a warning. */
-async function orSay<T>(ctx: StepContext, what: string, act: () => Promise<T>): Promise<T | null> {
-  try {
-    return await act();
-  } catch (error) {
-    ctx.signal.throwIfAborted();
-    if (!(error instanceof PgdbaError)) throw error;
-    ctx.warn(`${what}: ${error.message}`);
-    return null;
-  }
+function heardOf(ctx: StepContext, cluster: string) {
+  const none = { heard: [] as Heard[], silences: [] as Silence[], isHeard: false };
+  return orWarn(ctx, true, "Nothing is known of silences and receivers", none, async () => {
+    const monitoring = await ctx.use("monitoring");
+    const heard = (await monitoring.ask("alertmanager", "/api/v2/alerts")) as unknown as Heard[];
+    return { heard, silences: await silencesOf(monitoring, cluster), isHeard: true };
+  });
 }

@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { PgdbaError } from "../../../engine/errors.ts";
 import type { Armed, Deadline, Healed, Inverse, InverseProgram, Role } from "../contract.ts";
+import { healsAgainFor } from "../heals-again.ts";
 import { nodeEnv } from "./account.ts";
 import type { At } from "./at.ts";
 import { ask, statusOf } from "./engine.ts";
@@ -33,8 +34,6 @@ const LABELS = {
 
 /** A program of ours that is told `told` tells by this that what it takes away was not there any more. */
 export const GONE = 3;
-/** For so long a healer tries again: at that moment the Engine may be busy, and nobody else would. */
-const AGAIN_S = 60;
 
 /** What a healer does: an inverse of the contract, or one of ours, in the network of a node or beside its volumes. */
 export type Taken = Inverse | { on: string; here: readonly string[]; in: "network" | "volumes" };
@@ -73,7 +72,11 @@ export async function armed(
       Image: image,
       Entrypoint: ["python3", "-I", "-S", "-c", heal_],
       Cmd: [
-        JSON.stringify({ ...times, again: againFor(inverse), ...orderOf(cluster, at, inverse) }),
+        JSON.stringify({
+          ...times,
+          again: healsAgainFor(inverse),
+          ...orderOf(cluster, at, inverse),
+        }),
       ],
       User: "0",
       Healthcheck: { Test: ["NONE"] },
@@ -111,10 +114,6 @@ function assertArmable(id: string, afterMs: number): void {
     nothingDone: true,
   });
 }
-
-/** What only looks has its answer at once. */
-const againFor = (inverse: Taken): number =>
-  "repair" in inverse && inverse.repair !== undefined ? 0 : AGAIN_S;
 
 function hostOf(socket: string | null, { record }: At, inverse: Taken): Docker.HostConfig {
   if (!("here" in inverse))

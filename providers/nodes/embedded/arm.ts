@@ -4,6 +4,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import { readTextIfThere } from "../../../engine/shared/read-file.ts";
 import { writeWhole } from "../../../engine/shared/write-file.ts";
 import type { Armed, By, Deadline, Healed, Inverse } from "../contract.ts";
+import { healsAgainFor } from "../heals-again.ts";
 import { exitOf, leftOf, startDetached } from "./detached.ts";
 import { execOn, nodeEnv } from "./exec.ts";
 import { baseOf, type Home, nodeOf, readRecord } from "./home.ts";
@@ -79,7 +80,7 @@ export async function arm(
   await makeFolder(home, dir, armed);
   const { [NODE_VARIABLE]: _, ...own } = await nodeEnv(home, record, at);
   const left = Math.max(0, ends - Date.now()) / 1000;
-  const again = String(againFor(inverse));
+  const again = String(healsAgainFor(inverse));
   await startDetached(dir, ["/bin/sh", "-c", WAIT, "heal", String(left), again, ...argv], {
     user: home.user,
     env: { ...own, ...env },
@@ -171,12 +172,6 @@ async function takeBack(home: Home, by: By, { node, inverse }: Armed): Promise<s
   }
   return undefined;
 }
-
-const AGAIN_S = 60;
-
-/** What only looks has its answer at once. */
-const againFor = (inverse: Inverse): number =>
-  "repair" in inverse && inverse.repair !== undefined ? 0 : AGAIN_S;
 
 const nodeNamed = (inverse: Inverse): string =>
   "thaw" in inverse ? inverse.thaw : "start" in inverse ? inverse.start : inverse.on;

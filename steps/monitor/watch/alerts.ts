@@ -1,6 +1,7 @@
 /** Rules of Prometheus beside the alerts of Alertmanager: what fires, and who keeps it from being heard. */
 import { parseDuration } from "../../../engine/shared/units.ts";
 import type { JsonObject } from "../../../engine/types.ts";
+import type { MonitoringAccess } from "../../../providers/monitoring/client.ts";
 import { inWords, type Silence } from "./silences.ts";
 
 /** As Prometheus tells them. */
@@ -81,6 +82,12 @@ const STATES: Record<Row["state"], number> = {
 
 const NONE = { silenced_by: [], inhibited_by: [], receivers: [] };
 const NOTHING = { instance: null, labels: {}, value: null, since: null, ...NONE };
+
+/** The alerting rules that Prometheus has in force. @throws PgdbaError connection_failed | http_failed */
+export async function askRules(monitoring: MonitoringAccess): Promise<Group[]> {
+  const told = await monitoring.ask("prometheus", "/api/v1/rules", { query: { type: "alert" } });
+  return (told as unknown as { groups: Group[] }).groups;
+}
 
 /** One row for each alert of a rule that is pending or fires, and one for each rule without any. Alerts of other clusters are left out. */
 export function rowsOf(

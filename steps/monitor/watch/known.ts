@@ -2,7 +2,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { suggest } from "../../../engine/shared/suggest.ts";
 import type { StepContext } from "../../../engine/types.ts";
-import type { Group, Heard } from "./alerts.ts";
+import { askRules, type Group, type Heard } from "./alerts.ts";
 import type { Wish } from "./silences.ts";
 
 /** Without a Prometheus that says which there are, all names are taken; of one that does not answer that is a warning. @throws PgdbaError invalid_param: no rule and no alert has this name */
@@ -38,12 +38,7 @@ export async function assertKnown(ctx: StepContext, wishes: readonly Wish[]): Pr
 /** Null where Prometheus can't be reached: a silence needs Alertmanager alone. */
 async function groupsOf(ctx: StepContext): Promise<Group[] | null> {
   try {
-    const told = await (
-      await ctx.use("monitoring")
-    ).ask("prometheus", "/api/v1/rules", {
-      query: { type: "alert" },
-    });
-    return (told as unknown as { groups: Group[] }).groups;
+    return await askRules(await ctx.use("monitoring"));
   } catch (error) {
     if (!(error instanceof PgdbaError) || error.code !== "connection_failed") throw error;
     ctx.warn(`Whether there are such alerts and members is not known: ${error.message}`);
