@@ -96,6 +96,7 @@ const FOR_STEPS = [
   "steps/sql/answer.ts",
   "steps/sql/session.ts",
   "steps/sql/input.ts",
+  "steps/sql/lock-timeout.ts",
   "steps/sql/long/run.ts",
   "steps/sql/long/watch.ts",
   "steps/sql/repeatable.ts",
