@@ -9,9 +9,6 @@ export const NODE_VARIABLE = "PGDBA_NODE";
 /** Only Linux tells of a process of another account where it works and what its environment is. */
 export const TELLS_PROCESSES = platform === "linux";
 
-/** The session of the kernel's own threads, which have no environment. */
-const KERNEL = 0;
-
 /** For so long a process may show no environment while it becomes another program: a busy machine lets it wait. */
 const EXEC_MS = 5_000;
 
@@ -20,6 +17,8 @@ export interface Process {
   /** As in proc(5): `T` is stopped. */
   state: string;
   session: number;
+  /** One of the kernel's own threads, which have no environment. */
+  kernel: boolean;
   /** It began with no environment at all. */
   bare: boolean;
 }
@@ -35,7 +34,8 @@ export async function processes(): Promise<Process[]> {
 export async function processOf(process: number): Promise<Process | null> {
   const stat = procStat(await readFile(`/proc/${process}/stat`, "utf8").catch(() => ""));
   if (stat === undefined || stat.ended) return null;
-  return { pid: process, state: stat.state, session: stat.session, bare: stat.bare };
+  const { state, session, kernel, bare } = stat;
+  return { pid: process, state, session, kernel, bare };
 }
 
 /**
@@ -56,8 +56,8 @@ export async function processesOf(node: { dir: string; data: string }): Promise<
 }
 
 /** What a process was given when it began: `NAME=value`, each ended by a zero byte. Empty for one that is gone, or that we may not look at. */
-export async function environmentOf({ pid, session }: Process): Promise<string> {
-  if (session === KERNEL) return "";
+export async function environmentOf({ pid, kernel }: Process): Promise<string> {
+  if (kernel) return "";
   for (const deadline = performance.now() + EXEC_MS; ; await Bun.sleep(1)) {
     const text = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => null);
     // An empty one may also be that of a process which is just becoming another program.

@@ -10,9 +10,18 @@ test("the name of a command may hold whatever looks like the fields behind it", 
     parent: 7,
     group: 8,
     session: 9,
+    kernel: false,
     started: "987654",
     bare: false,
   });
+});
+
+test("a thread of the kernel is told by its flag, for programs of a container may have the session 0 as well", () => {
+  expect(procStat(`42 (a) S 0 0 0 ${REST}`)).toMatchObject({ session: 0, kernel: false });
+  // As Linux 6 tells of kthreadd.
+  expect(
+    procStat("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0"),
+  ).toMatchObject({ kernel: true });
 });
 
 test("one that began without an environment, and one of which nobody tells", () => {
