@@ -9,6 +9,7 @@ import type { Finding } from "./judge/finding.ts";
 import { findingsOf } from "./judge/findings.ts";
 import { holderOf, type MemberNow, membersNow } from "./judge/members.ts";
 import { TOPOLOGY } from "./judge/output.ts";
+import { sourcesOf } from "./judge/sources.ts";
 
 export default defineStep({
   type: "cluster.topology",
@@ -32,7 +33,8 @@ A server out of recovery that does not hold the leader key has the role \`unfenc
     if (gathered.members.length === 0) throw nobody(ctx, gathered);
     const holder = holderOf(gathered);
     const members = membersNow(gathered, holder);
-    const beside = besideOf(gathered, holder, await certificatesOf(gathered), ctx.clock.now());
+    const certificates = await certificatesOf(gathered);
+    const beside = besideOf(gathered, holder, certificates.seen, ctx.clock.now());
     const findings = findingsOf({ gathered, holder, members, beside });
     const leader = members.find(({ name }) => name === holder.name);
     const patroni = patroniNow(gathered);
@@ -56,7 +58,7 @@ A server out of recovery that does not hold the leader key has the role \`unfenc
       dcs,
       ...beside,
       guard: guardNow(gathered),
-      sources: sourcesOf(gathered),
+      sources: sourcesOf(gathered, certificates.asked),
     };
   },
 });
@@ -180,47 +182,5 @@ function headOf(
     ...(dcs === null
       ? []
       : [`DCS ${answering} of ${dcs.members.length}${dcs.quorum ? "" : ", no quorum"}`]),
-  ];
-}
-
-function sourcesOf(g: Gathered) {
-  const some = (source: string, all: { why: string | null }[]) => ({
-    source,
-    asked: all.length,
-    answered: all.filter(({ why }) => why === null).length,
-    why: all.find(({ why }) => why !== null)?.why ?? null,
-  });
-  return [
-    ...(g.patroni === null ? [] : [some("patroni", [g.patroni])]),
-    some(
-      "members' PostgreSQL",
-      g.members.map(({ server }) => server),
-    ),
-    ...(g.patroni === null
-      ? []
-      : [
-          some(
-            "members' Patroni",
-            g.members.flatMap(({ api }) => api?.status ?? []),
-          ),
-        ]),
-    ...(g.dcs === null ? [] : [some("dcs", [g.dcs.health])]),
-    ...(g.pgbouncers.length === 0
-      ? []
-      : [
-          some(
-            "pgbouncers",
-            g.pgbouncers.map(({ pools }) => pools),
-          ),
-        ]),
-    ...(g.nodes === null ? [] : [some("nodes", [g.nodes])]),
-    ...(g.nodes?.value == null
-      ? []
-      : [
-          some(
-            "disks",
-            g.members.flatMap(({ facts }) => facts ?? []),
-          ),
-        ]),
   ];
 }

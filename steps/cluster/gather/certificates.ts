@@ -14,12 +14,32 @@ interface Asked {
   at: { host: string; port: number };
 }
 
+/** A certificate that there must be, and why it can't be seen. */
+export interface CertificateAsked extends Pick<CertificateSeen, "member" | "of"> {
+  why: string | null;
+}
+
 const LIMIT_MS = 3_000;
 
-/** The certificates of all that uses TLS. */
-export async function certificatesOf(gathered: Gathered): Promise<CertificateSeen[]> {
-  const asked = [...ofMembers(gathered), ...ofStore(gathered), ...ofPoolers(gathered)];
-  return (await Promise.all(asked.map(seen))).filter((one) => one !== null);
+/** The certificates of all that uses TLS, and which of those that there must be were not shown. */
+export async function certificatesOf(
+  gathered: Gathered,
+): Promise<{ seen: CertificateSeen[]; asked: CertificateAsked[] }> {
+  const places = [...ofMembers(gathered), ...ofStore(gathered), ...ofPoolers(gathered)].filter(
+    ({ at }) => !at.host.startsWith("/"),
+  );
+  const all = await Promise.all(places.map(async (one) => ({ ...one, found: await seen(one) })));
+  return {
+    seen: all.flatMap(({ found }) => found ?? []),
+    // A PgBouncer without TLS shows none, and says nothing else than one that does not answer.
+    asked: all
+      .filter(({ of, found }) => of !== "PgBouncer" || found !== null)
+      .map(({ name: member, of, found }) => ({
+        member,
+        of,
+        why: found === null ? `no certificate was shown within ${LIMIT_MS / 1000} s` : null,
+      })),
+  };
 }
 
 function ofMembers({ members }: Gathered): Asked[] {
@@ -52,7 +72,6 @@ function ofPoolers({ pgbouncers }: Gathered): Asked[] {
 }
 
 async function seen({ name, of, at }: Asked): Promise<CertificateSeen | null> {
-  if (at.host.startsWith("/")) return null;
   const postgres = of === "PostgreSQL" || of === "PgBouncer";
   const certificate = await certificateOf(at, { postgres, timeoutMs: LIMIT_MS });
   return certificate && { member: name, of, certificate };

@@ -37,7 +37,7 @@ export interface MemberSeen {
   api: { url: string; status: Answer<PatroniStatus>; leads: boolean | null } | null;
   facts: Answer<Facts> | null;
   /** Folders beside its data that a restore has left there, or works in. */
-  beside?: string[];
+  beside?: Answer<string[]> | null;
 }
 
 export interface PoolerSeen {
@@ -126,7 +126,7 @@ async function memberSeen(
     server,
     api,
     facts,
-    beside: beside?.value ?? [],
+    beside,
   };
 }
 

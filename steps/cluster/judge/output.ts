@@ -218,12 +218,18 @@ export const TOPOLOGY = {
     }),
     sources: {
       type: "array",
-      description: "Who was asked, and who answered",
+      description: "Who was asked, and who answered: what nobody told is not shown",
       items: closed({
         source: { type: "string" },
         asked: { type: "integer" },
         answered: { type: "integer" },
-        why: TEXT,
+        silent: {
+          type: "array",
+          items: { type: "string" },
+          description:
+            "Those that did not answer, or not in time; empty also where there is only one to ask",
+        },
+        why: { ...TEXT, description: "Of the first that did not answer" },
       }),
     },
   },

@@ -2,8 +2,8 @@ import { type Finding, finding, type Judging } from "./finding.ts";
 
 /** A restore in place has moved data aside: it is under way while the server is down, and there to be confirmed once it runs. */
 export function restoreFindings({ gathered: { members, nodes } }: Judging): Finding[] {
-  return members.flatMap(({ name, beside = [] }) =>
-    beside.map((folder) => {
+  return members.flatMap(({ name, beside }) =>
+    (beside?.value ?? []).map((folder) => {
       const run = folder.slice(folder.lastIndexOf(".before-") + ".before-".length);
       const state = nodes?.value?.find(({ node }) => node === name)?.state.running;
       return state === "running"

@@ -12,10 +12,11 @@ export interface Times {
   deadlineMs: number;
 }
 
-/** `ageMs`: how old they were already when they were had; 0 without it. */
+/** `ageMs`: how old they were already when they were had; 0 without it. `lacking`: why they are not all that there are. */
 export interface Values {
   samples: Sample[];
   ageMs?: number;
+  lacking?: PgdbaError | null;
 }
 
 /** What a source gives at a moment. */
@@ -118,7 +119,8 @@ export class Source {
     const begun = this.#clock.monotonic();
     let why: PgdbaError | null = null;
     try {
-      const { samples, ageMs } = await this.#read();
+      const { samples, ageMs, lacking = null } = await this.#read();
+      why = lacking;
       // The age of values that are new counts from when they were asked for.
       this.#good = {
         at: ageMs === undefined ? begun : this.#clock.monotonic() - ageMs,

@@ -4,7 +4,9 @@ import { parseDuration } from "../../../engine/shared/units.ts";
 import type { StepContext } from "../../../engine/types.ts";
 import armed from "../../chaos/armed.ts";
 import { certificatesOf } from "../../cluster/gather/certificates.ts";
+import type { Facts } from "../../../providers/nodes/contract.ts";
 import { gather } from "../../cluster/gather/cluster.ts";
+import { type Answer, answerOf } from "../../cluster/gather/server.ts";
 import { holderOf, membersNow } from "../../cluster/judge/members.ts";
 import type { Cache } from "../serve/cache.ts";
 import type { Alive, Checked } from "../serve/probes.ts";
@@ -18,6 +20,8 @@ import waits from "./waits.sql" with { type: "text" };
 const DEADLINE_MS = 15_000;
 const DEADLINES_MS: Record<string, number> = { alive: 3_000, checks: 120_000, backups: 120_000 };
 const CONNECT_MS = 3_000;
+/** To look into one node; less than the deadline of all. */
+const DISK_MS = 10_000;
 const STATEMENT_MS = 5_000;
 
 export interface Asked {
@@ -46,7 +50,7 @@ export async function sourcesOf(
     locks: now(locksNow),
     checks: () => checksNow(asked),
     members: isCluster && has("member") && now(membersSeen),
-    disk: has("nodes") && now(disksNow),
+    disk: has("nodes") && (() => disksNow(ctx)),
     backups: has("repository") && now(backupSamples),
     faults: has("nodes") && now(faultsNow),
     certificates: isCluster && has("member") && now(certificatesNow),
@@ -152,19 +156,36 @@ function without(ctx: StepContext, words: readonly string[]): StepContext {
   };
 }
 
-async function disksNow(ctx: StepContext): Promise<Sample[]> {
+/** One node that does not answer must neither hide the disks of the others, nor go unsaid. */
+async function disksNow(ctx: StepContext): Promise<Values> {
   const nodes = await ctx.use("nodes");
   const servers = (await nodes.list()).filter(
     ({ roles, state }) => roles.includes("postgres") && state.running === "running",
   );
   const perNode = await Promise.all(
-    servers.map(async ({ node }) => {
-      // One that does not answer must not hide the others.
-      const facts = await nodes.facts(node).catch(() => null);
-      return facts === null ? [] : disksOf(node, facts.disks);
-    }),
+    servers.map(async ({ node }) => ({
+      node,
+      facts: await answerOf(nodes.facts(node), DISK_MS, ctx.signal),
+    })),
   );
-  return perNode.flat();
+  return disksSeen(perNode);
+}
+
+export function disksSeen(
+  perNode: readonly { node: string; facts: Answer<Pick<Facts, "disks">> }[],
+): Values {
+  const silent = perNode.filter(({ facts }) => facts.value === null);
+  return {
+    samples: perNode.flatMap(({ node, facts }) => disksOf(node, facts.value?.disks ?? [])),
+    lacking:
+      silent.length === 0
+        ? null
+        : new PgdbaError(
+            silent[0]!.facts.code ?? "step_failed",
+            `The disks of ${silent.map(({ node }) => node).join(", ")} could not be seen: ${silent[0]!.facts.why}`,
+            { hint: "Look at the node: one that runs tells of its disks at once." },
+          ),
+  };
 }
 
 export function disksOf(
@@ -195,7 +216,7 @@ async function faultsNow(ctx: StepContext): Promise<Sample[]> {
 }
 
 async function certificatesNow(ctx: StepContext): Promise<Sample[]> {
-  const seen = await certificatesOf(await gather(ctx));
+  const { seen } = await certificatesOf(await gather(ctx));
   return seen.map(({ member: instance, of, certificate }) => ({
     name: "pgdba_certificate_expiry_timestamp_seconds",
     labels: { instance, service: of === "PostgreSQL" ? "postgres" : of.toLowerCase() },

@@ -334,6 +334,7 @@ describe.skipIf(missing !== null)("a Patroni cluster that somebody else made", (
         expect.objectContaining({ source: "patroni", asked: 1, answered: 1 }),
         expect.objectContaining({ source: "members' PostgreSQL", asked: 2, answered: 2 }),
         expect.objectContaining({ source: "members' Patroni", asked: 2, answered: 2 }),
+        expect.objectContaining({ source: "Patroni's configuration", asked: 1, answered: 1 }),
       ]);
       // Replay stands still, and what is written meanwhile is lag at once, whatever Patroni has read. Its own would let it go on.
       await cluster.signal(numberOf(standby), "SIGSTOP");

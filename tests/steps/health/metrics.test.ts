@@ -11,7 +11,7 @@ import {
   PLAIN,
 } from "../../../steps/health/metrics/exposition.ts";
 import { Source } from "../../../steps/health/metrics/source.ts";
-import { disksOf } from "../../../steps/health/metrics/sources.ts";
+import { disksOf, disksSeen } from "../../../steps/health/metrics/sources.ts";
 import { manualClock } from "../../support/context.ts";
 import { clientOf, sharedServer, startServer, type TestServer } from "../../support/postgres.ts";
 import { serving, stopServing } from "./serving.ts";
@@ -128,6 +128,28 @@ test("data and WAL on one disk are one, and two that lie apart are two", () => {
   ]);
   const two = disksOf("pg1", [disk("data", "/d"), disk("wal", "/dw/wal")]);
   expect(two.map(({ labels }) => labels?.["holds"])).toEqual(["data", "data", "wal", "wal"]);
+});
+
+test("a node whose disks can't be seen hides no others, and the source says that it does not know all", async () => {
+  const seen = (more: object) => ({ why: null, code: null, ...more });
+  const values = disksSeen([
+    {
+      node: "pg1",
+      facts: seen({
+        value: { disks: [{ of: "data", path: "/d", totalBytes: 100, freeBytes: 20 }] },
+      }),
+    },
+    { node: "pg2", facts: seen({ value: null, why: "no answer within 10 s", code: "timeout" }) },
+  ] as never);
+  const times = { refreshMs: 30_000, maxAgeMs: 120_000, deadlineMs: 15_000 };
+  const source = new Source("disk", manualClock(), times, async () => values);
+  const { up, why, samples } = await source.reading(1000);
+  source.stop();
+  expect(samples.map(({ labels }) => labels?.["instance"])).toEqual(["pg1", "pg1"]);
+  expect([up, why?.message]).toEqual([
+    false,
+    "The disks of pg2 could not be seen: no answer within 10 s",
+  ]);
 });
 
 test("of backups only those count that can be restored, and a window begins behind the last hole", () => {

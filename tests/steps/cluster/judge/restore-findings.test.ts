@@ -4,7 +4,7 @@ import { restoreFindings } from "../../../../steps/cluster/judge/restore-finding
 const judged = (running: string, beside: string[]) =>
   restoreFindings({
     gathered: {
-      members: [{ name: "pg1", beside }, { name: "pg2" }],
+      members: [{ name: "pg1", beside: { value: beside } }, { name: "pg2" }],
       nodes: { value: [{ node: "pg1", state: { running } }] },
     },
   } as never).map(({ check, severity, object, message, remedy }) => [
