@@ -155,6 +155,8 @@ export async function startRun(
       ? (question, expect, target) => askPerson(front, question, expect, target)
       : undefined,
   };
+  const { library, registry } = parts;
+  const at = { flags: request.target.flags ?? [], library, registry: async () => registry };
   try {
     const outcome = await executeRun(host, {
       ...whole,
@@ -167,7 +169,12 @@ export async function startRun(
         preview: () => preview(front, host, { ...whole, asked }),
       },
     });
-    return { ...outcome, shown: request.runbook.shown };
+    const { envelopeAt } = await import("./hints/at-target.ts");
+    const envelope = await envelopeAt(front, at, outcome.envelope);
+    return { ...outcome, envelope, shown: request.runbook.shown };
+  } catch (thrown) {
+    const { errorAt } = await import("./hints/at-target.ts");
+    throw await errorAt(front, at, thrown);
   } finally {
     await progress.close();
     journal.close();

@@ -4,11 +4,14 @@ import { isDead } from "../../journal/holder.ts";
 import { type DamagedRun, Journal, type RunRow } from "../../journal/journal.ts";
 import { auditOf } from "../../journal/verify.ts";
 import { writeWhole } from "../../shared/write-file.ts";
-import type { Json, JsonObject } from "../../types.ts";
+import type { ErrorRecord, Json, JsonObject } from "../../types.ts";
 import type { Parsed } from "../args.ts";
 import type { Command } from "../command.ts";
 import { stateDirOf } from "../config.ts";
 import { findRun } from "../find-run.ts";
+import type { Front } from "../front.ts";
+import { libraryOf } from "../library.ts";
+import { loadRegistry } from "../user-steps.ts";
 import { runRecord } from "../run-record.ts";
 import { verifyRuns } from "../verify-runs.ts";
 
@@ -67,6 +70,7 @@ export default {
           exit: 0,
           data: {
             ...record,
+            error: await errorAtTarget(front, parsed.flags, row),
             interrupted: isOrphan(row),
             answers: journal.answers(row.id).map(({ holder, ...answer }) => ({
               ...answer,
@@ -84,6 +88,22 @@ export default {
     }
   },
 } satisfies Command;
+
+/** The error of a run, whose hint names the run's target in its commands. */
+async function errorAtTarget(
+  front: Front,
+  flags: Parsed["flags"],
+  { error, target }: RunRow,
+): Promise<ErrorRecord | null> {
+  if (!error?.hint?.includes("pgdba ")) return error;
+  const { recordAt } = await import("../hints/at-target.ts");
+  const at = {
+    flags: Object.entries(target.flags).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    library: libraryOf(front, (flags["runbooks"] as string[] | undefined) ?? []),
+    registry: () => loadRegistry(front),
+  };
+  return recordAt(front, at, error);
+}
 
 /** Whether a run was on the cluster or server that flags name; true where they name none. */
 function ranOn(run: RunRow | DamagedRun, { cluster, host, port }: Parsed["flags"]): boolean {

@@ -3,6 +3,8 @@ import { PgdbaError } from "../../errors.ts";
 import type { Json, JsonObject, ParamSpec } from "../../types.ts";
 import { paramFlags, type Parsed, paramValues, parseFlags } from "../args.ts";
 import type { IndexedRunbook } from "../front.ts";
+import type { Reading } from "../hints/commands-in.ts";
+import { endsBare, runbookOf } from "../hints/named-runbooks.ts";
 import { isUnfit } from "./argv.ts";
 import type { ToolName } from "./tools.ts";
 
@@ -30,27 +32,14 @@ const TARGET = ["cluster", "host", "port", "user", "database"] as const;
 /** They change how an answer looks on a terminal, and nothing here. */
 const OF_NO_USE = ["format", "quiet", "verbose", "no-input", "yes", "confirm"];
 
-/** How the words of a command were found. */
-export interface Reading {
-  /** Values must be such as the runbook takes; else a placeholder such as NAME may stand for one. */
-  exact: boolean;
-  /** Nobody has said where the command ends: it does not end with a bare word. */
-  isProse: boolean;
-}
-
 /** The words behind `pgdba` as a call; null where no tool stands for them, or only a person can give them. */
 export function callOf(words: readonly string[], door: Door, reading: Reading): ToolCall | null {
   const [first = "", ...rest] = words;
   if (["list", "show", "runs"].includes(first)) return callOfOwn(first, rest, door, reading);
-  const skip = first === "run" ? 1 : 0;
-  const counts = skip === 1 ? [1] : [3, 2];
-  const nameOf = (count: number): string => words.slice(skip, skip + count).join("/");
-  const count = counts.find((n) => words.length >= skip + n && door.runbooks.has(nameOf(n)));
-  if (count === undefined) return null;
-  const behind = words.slice(skip + count);
-  const name = nameOf(count);
+  const found = runbookOf(words, door.runbooks);
+  if (found === null) return null;
   try {
-    return callOfRunbook(name, behind, door, reading);
+    return callOfRunbook(found.name, found.behind, door, reading);
   } catch (error) {
     if (error instanceof PgdbaError) return null;
     throw error;
@@ -115,17 +104,6 @@ function callOfRunbook(
       ...(tool === "run" && door.confirms ? confirmations(global) : {}),
     },
   };
-}
-
-/** True where the last of the words is no flag and no value of one. */
-function endsBare(words: readonly string[], bare: number, specs: Specs): boolean {
-  if (bare === 0) return false;
-  try {
-    return parseFlags(words.slice(0, -1), paramFlags(specs)).words.length < bare;
-  } catch {
-    // A flag lacks its value without it.
-    return false;
-  }
 }
 
 /** The values as the runbook takes them; null where one is none, unless they need not be `exact`. */

@@ -2,8 +2,8 @@ import { isMapping } from "../../json.ts";
 import type { Envelope, Json, JsonObject } from "../../types.ts";
 import { boundAgain } from "../answer/shape.ts";
 import type { IndexedRunbook } from "../front.ts";
+import { runbooksNamedIn } from "../hints/named-runbooks.ts";
 import { libraryOf } from "../library.ts";
-import { outlineOf } from "../outline.ts";
 import type { Door } from "./call.ts";
 import { callOfCommand, withCalls } from "./calls.ts";
 import type { Args, ToolName } from "./tools.ts";
@@ -113,23 +113,14 @@ async function doorOf(
   args: Args,
   envelope: Envelope,
 ): Promise<Door> {
-  const named = new Set(args.runbook === undefined ? [] : [args.runbook]);
-  for (const [, first] of JSON.stringify(envelope).matchAll(NAMED))
-    for (let words = first!.split(" "); words.length > 0; words = words.slice(0, -1))
-      named.add(words.join("/"));
-  const runbooks = new Map<string, IndexedRunbook>();
-  const library = named.size === 0 ? undefined : libraryOf(front, fixed.runbooks);
-  for (const entry of library?.entries("runbook") ?? []) {
-    if (!named.has(entry.name)) continue;
-    // One that does not compile is no tool's either.
-    const outline = await outlineOf(front, library!, entry).catch(() => undefined);
-    if (outline !== undefined) runbooks.set(entry.name, outline);
-  }
+  const runbooks = await runbooksNamedIn(
+    front,
+    () => libraryOf(front, fixed.runbooks),
+    JSON.stringify(envelope),
+    args.runbook === undefined ? [] : [args.runbook],
+  );
   return { runbooks, fixed: fixed.target, confirms, target: args.target ?? null };
 }
-
-/** The words behind `pgdba` that may be the name of a runbook. */
-const NAMED = /pgdba (?:run |show )?([a-z][\w/-]*(?: [a-z][\w-]*){0,2})/g;
 
 function cutIn(part: object): { cut_hint?: string } {
   return "cut_hint" in part && "cut" in part ? { cut_hint: CUT } : {};
