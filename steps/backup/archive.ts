@@ -3,19 +3,19 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { alterSystemValues, readFileEntries } from "../../providers/postgres/settings.ts";
 import { defineStep } from "../define.ts";
 import { onMembers } from "./archive/members.ts";
-import { isSetSince, repositoryBy } from "./archive/set-since.ts";
-
-interface Before {
-  /** By member. */
-  values: Record<string, Record<string, string | null>>;
-  by: string | null;
-}
+import {
+  forgetBefore,
+  isOfRun,
+  keepBefore,
+  ownBefore,
+  type Values,
+} from "./archive/kept-before.ts";
 
 export default defineStep({
   type: "backup.archive",
   summary: "Give every server its settings for archiving, by ALTER SYSTEM",
   docs: `Each member gets them, for any of them may lead one day; where Patroni runs them, use \`config.apply\`. They are read again by the servers;
-those that need a restart wait for it. Undo puts back what stood in postgresql.auto.conf.`,
+those that need a restart wait for it. Undo puts back what stood in postgresql.auto.conf, but for what a later run or somebody else has set since; a run that comes after a dead one puts back what stood there before both.`,
   example: `- backup.archive:
     settings: {archive_timeout: 60s}
 `,
@@ -46,14 +46,8 @@ those that need a restart wait for it. Undo puts back what stood in postgresql.a
     },
   },
   async run(ctx, { settings }) {
-    const names = Object.keys(settings);
-    const before = (ctx.noted ?? {
-      values: {},
-      by: await repositoryBy(ctx),
-    }) as unknown as Before;
     const { done, silent } = await onMembers(ctx, async (session, { name }) => {
-      before.values[name] ??= await written(session, names);
-      ctx.note(before as never);
+      await keepBefore(ctx, name, await written(session, Object.keys(settings)), settings);
       await set(session, settings);
       return name;
     });
@@ -68,33 +62,46 @@ those that need a restart wait for it. Undo puts back what stood in postgresql.a
     return { settings, members: done };
   },
   async undo(ctx) {
-    const before = ctx.noted as unknown as Before | undefined;
-    if (before === undefined || (await isSetSince(ctx, before.by))) return ctx.unchanged();
-    const { values } = before;
+    const own = await ownBefore(ctx);
+    if (Object.keys(own).length === 0) {
+      if (ctx.noted !== undefined)
+        ctx.warn("A later run has set the archiving since: its settings stay");
+      return ctx.unchanged();
+    }
     const { silent } = await onMembers(ctx, async (session, { name }) => {
-      if (values[name] !== undefined) await set(session, values[name]);
+      const kept = Object.entries(own[name] ?? {});
+      const now = await written(
+        session,
+        kept.map(([setting]) => setting),
+      );
+      const others = kept.filter(([setting, one]) => !isOfRun(one, now[setting] ?? null));
+      if (others.length > 0)
+        ctx.warn(
+          `Somebody else has set ${others.map(([setting]) => setting).join(", ")} of ${name} since: that stays`,
+        );
+      const back = kept.filter((one) => !others.includes(one));
+      if (back.length > 0)
+        await set(
+          session,
+          Object.fromEntries(back.map(([setting, { before }]) => [setting, before])),
+        );
     });
     for (const name of silent)
-      if (values[name] !== undefined)
+      if (own[name] !== undefined)
         ctx.warn(
           `${name} does not answer, and keeps the settings for archiving in its postgresql.auto.conf`,
         );
   },
+  forget: forgetBefore,
 });
 
 /** What stands in postgresql.auto.conf; null for nothing. */
-async function written(
-  session: PgSession,
-  names: readonly string[],
-): Promise<Record<string, string | null>> {
+async function written(session: PgSession, names: readonly string[]): Promise<Values> {
   const found = alterSystemValues(await readFileEntries(session));
   return Object.fromEntries(names.map((name) => [name, found.get(name) ?? null]));
 }
 
-async function set(
-  session: PgSession,
-  values: Readonly<Record<string, string | null>>,
-): Promise<void> {
+async function set(session: PgSession, values: Readonly<Values>): Promise<void> {
   for (const [name, value] of Object.entries(values)) {
     // A name of a setting is a word of letters and _; ALTER SYSTEM takes no bound value.
     if (!/^[a-z_]+$/.test(name)) throw new Error(`${name} is no setting`);
