@@ -5,6 +5,7 @@ import type { PgSession } from "../../providers/postgres/session.ts";
 import { commandLine, commandLineAt, wordsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { another, session } from "../sql/session.ts";
+import { keptWords } from "./plan/as-role.ts";
 import { explain } from "./plan/explain.ts";
 import { inWords, type Origin } from "./plan/failure.ts";
 import { recordedStatement } from "./statements/recorded.ts";
@@ -25,6 +26,8 @@ export default defineStep({
   docs: `Gives the plan of one statement as a tree, as text, and as findings, each with its evidence and what to do. Name the statement by
 its text (\`sql\`) or by its \`queryid\` in pg_stat_statements. Parameters (\`$1\`) are planned for any value, or with \`params\` for those.
 Where the server can't tell a parameter's type from the text, usual types are tried; a warning names those that it was planned with.
+
+With \`role\` it is looked at as a session of that role would run it: by its rights and row security, its search_path and the planner settings that are set for it.
 
 Without \`analyze\` the statement is only planned, by which its estimates can't be judged; that is refused where planning itself would run somebody's function that is
 said not to be volatile and does what such a function may not. With it, it is executed in a transaction that is always rolled back, under the
@@ -70,6 +73,12 @@ tables takes.`,
         format: "duration",
         default: DEFAULT_TIMEOUT,
         description: "The server cancels it after this long.",
+      },
+      role: {
+        type: ["string", "null"],
+        minLength: 1,
+        description:
+          "With the rights, row security, search_path and planner settings of this role.",
       },
       settings: {
         type: "object",
@@ -177,8 +186,10 @@ tables takes.`,
       });
     const { pg, text, origin } = await chosen(ctx, input.sql ?? null, input.queryid ?? null);
     const statement = await readStatement(text);
-    const { plan, facts, generic, verdict, assumed } = await explain(pg, {
+    const role = input.role ?? null;
+    const { plan, facts, generic, verdict, assumed, kept } = await explain(pg, {
       statement,
+      role,
       params: (input.params as Json[] | null | undefined) ?? undefined,
       analyze: input.analyze === true,
       timeoutMs,
@@ -187,8 +198,9 @@ tables takes.`,
       signal: ctx.signal,
       another: () => another(ctx, pg.info.database),
     }).catch(async (error: unknown) => {
-      throw await inWords(error, { pg, statement, origin });
+      throw await inWords(error, { pg, statement, origin, role });
     });
+    if (role !== null && kept.length > 0) ctx.warn(keptWords(kept, role));
     if (assumed.size > 0) {
       const types = [...assumed].map(([number, type]) => `$${number} ${type}`).join(", ");
       ctx.warn(`The text does not tell the types of all parameters. It is planned with ${types}.`);
@@ -230,12 +242,22 @@ function toJudge(
     sql,
     queryid,
     params,
-  }: { sql?: string | null; queryid?: string | number | null; params?: unknown },
+    role,
+    settings,
+  }: {
+    sql?: string | null;
+    queryid?: string | number | null;
+    params?: unknown;
+    role?: string | null;
+    settings?: Record<string, string>;
+  },
 ): string {
   const words = wordsOf({
     queryid: queryid === null || queryid === undefined ? null : String(queryid),
     sql: sql ?? null,
     params: (params as Json | undefined) ?? null,
+    as_role: role ?? null,
+    settings: Object.keys(settings ?? {}).length === 0 ? null : settings!,
     analyze: true,
   });
   const command = commandLineAt(ctx.target, ["query", "analyze", ...words], {

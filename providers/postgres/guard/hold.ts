@@ -41,6 +41,8 @@ const NOT_NEEDED: Hold = {
 };
 
 /**
+ * @param enter makes the session what it is for the statement, such as another role; whom others could make run their code is asked before, of the user that has connected,
+ * for whatever they have run can go back to being that
  * @param run in the transaction in which the statement will be judged and run
  * @param another opens a session that holds the locks: that transaction is READ ONLY and can't
  * @throws PgdbaError step_refused where nothing can be held and a body that is swapped would run as a mighty role
@@ -49,9 +51,13 @@ export async function holdFor(
   run: Run,
   another: () => Promise<PgSession>,
   rule: Rule,
+  enter: () => Promise<void> = async () => {},
 ): Promise<Hold> {
   const { mighty, superuser, standby, exposed } = await asCatalogue(run, () => exposureOf(run));
-  if (!mighty || !exposed) return NOT_NEEDED;
+  if (!mighty || !exposed) {
+    await enter();
+    return NOT_NEEDED;
+  }
   if (standby || !superuser) {
     throw new PgdbaError(
       "step_refused",
@@ -65,6 +71,7 @@ export async function holdFor(
       },
     );
   }
+  await enter();
   await pinPath(run);
   return new Holding(await another(), rule);
 }

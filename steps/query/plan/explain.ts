@@ -13,6 +13,7 @@ import { guard, guardPlanning, type Verdict } from "../../../providers/postgres/
 import { type Hold, holdFor } from "../../../providers/postgres/guard/hold.ts";
 import { EXECUTED, ONLY_PLANNED } from "../../../providers/postgres/guard/judge.ts";
 import { changing, inTime, MOST_TRIES } from "../../../providers/postgres/guard/planning.ts";
+import { becomeRole } from "./as-role.ts";
 import { setPlanner } from "./planner-settings.ts";
 import { readStatement, type Statement } from "../../../providers/postgres/guard/statement.ts";
 
@@ -22,6 +23,8 @@ export interface Request {
   params: Json[] | undefined;
   analyze: boolean;
   timeoutMs: number;
+  /** With the rights and settings of this role; null for those of the user that has connected. */
+  role: string | null;
   /** Planner settings for this statement alone. */
   settings: Record<string, string>;
   /** Refuse what would write, though it is rolled back: it locks rows against others, and leaves dead ones. */
@@ -42,6 +45,11 @@ export interface Explained {
   assumed: ReadonlyMap<number, string>;
 }
 
+/** With the planner settings that are not the role's: see `becomeRole`. */
+export interface ExplainedAs extends Explained {
+  kept: readonly string[];
+}
+
 /** Milliseconds: a statement that is only looked at must not queue for a lock, with everybody else behind it. */
 const LOCK_TIMEOUT = 2000;
 const ESTIMATE = "VERBOSE, SETTINGS, FORMAT JSON";
@@ -52,7 +60,7 @@ const EXECUTE = "ANALYZE, BUFFERS, WAL, VERBOSE, SETTINGS, FORMAT JSON";
  * writes. With `analyze` it is executed when `guard` has nothing against it.
  * @throws PgdbaError query_failed | timeout | insufficient_privilege | step_refused | invalid_param
  */
-export async function explain(session: PgSession, request: Request): Promise<Explained> {
+export async function explain(session: PgSession, request: Request): Promise<ExplainedAs> {
   checkParams(request);
   const first = await attempt(session, request, true);
   if (first !== "writes") return first;
@@ -80,14 +88,13 @@ async function attempt(
   session: PgSession,
   request: Request,
   readOnly: boolean,
-): Promise<Explained | "writes"> {
+): Promise<ExplainedAs | "writes"> {
   const { timeoutMs, signal } = request;
-  let result: Explained | "writes" | undefined;
+  let result: ExplainedAs | "writes" | undefined;
   try {
     await session.transaction(
       { readOnly, timeoutMs, lockTimeoutMs: Math.min(LOCK_TIMEOUT, timeoutMs), signal },
       async (run) => {
-        await setPlanner(run, request.settings);
         const major = Math.floor(session.info.version_num / 10_000);
         result = await within(run, { ...request, major }, readOnly);
         throw new Undo();
@@ -96,7 +103,7 @@ async function attempt(
   } catch (error) {
     if (!(error instanceof Undo)) throw error;
   }
-  return result as Explained | "writes";
+  return result as ExplainedAs | "writes";
 }
 
 /** Thrown to have the transaction rolled back. */
@@ -107,14 +114,25 @@ type Asked = Request & {
   major: number;
 };
 
-async function within(run: Run, request: Asked, readOnly: boolean): Promise<Explained | "writes"> {
-  const searched = (await run("SHOW /* pgdba */ search_path")).rows[0]?.["search_path"];
-  const hold = await holdFor(run, request.another, request.analyze ? EXECUTED : ONLY_PLANNED);
+async function within(
+  run: Run,
+  request: Asked,
+  readOnly: boolean,
+): Promise<ExplainedAs | "writes"> {
+  const { role, settings, another, analyze } = request;
+  let searched: unknown;
+  let kept: readonly string[] = [];
+  const hold = await holdFor(run, another, analyze ? EXECUTED : ONLY_PLANNED, async () => {
+    if (role !== null) kept = await becomeRole(run, role);
+    await setPlanner(run, settings);
+    searched = (await run("SHOW /* pgdba */ search_path")).rows[0]?.["search_path"];
+  });
   try {
     const explained = await held(run, request, readOnly, hold);
+    if (explained === "writes") return explained;
     // Settings of our own are not the user's.
-    if (explained !== "writes") dropPath(explained.plan, String(searched));
-    return explained;
+    dropPath(explained.plan, String(searched));
+    return { ...explained, kept: kept.filter((name) => settings[name] === undefined) };
   } finally {
     await hold.release();
   }

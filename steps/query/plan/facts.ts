@@ -18,9 +18,9 @@ const RELATIONS = `SELECT n.nspname AS schema, c.relname AS name, pg_relation_si
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS leading_columns,
   (SELECT json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS types,
-  coalesce((SELECT json_agg(json_build_object('name', x.relname, 'unique', i.indisunique, 'columns', ARRAY(SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY k (num, nth)
+  coalesce((SELECT json_agg(json_build_object('name', x.relname, 'unique', i.indisunique, 'plain', m.amname = 'btree' AND i.indpred IS NULL, 'columns', ARRAY(SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY k (num, nth)
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num WHERE k.nth <= i.indnkeyatts ORDER BY k.nth)))
-    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS indexes,
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam WHERE i.indrelid = c.oid AND i.indisvalid), '[]') AS indexes,
   coalesce((SELECT json_agg(ARRAY(SELECT a.attname FROM unnest(s.stxkeys::int2[]) k (num) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num))
     FROM pg_statistic_ext s WHERE s.stxrelid = c.oid), '[]') AS statistics,
   (WITH RECURSIVE up (oid, level) AS (SELECT inhparent, 1 FROM pg_inherits WHERE inhrelid = c.oid

@@ -5,6 +5,7 @@ import { spelt } from "../../../providers/parameters/spelling.ts";
 import { sqlstateOf } from "../../../providers/postgres/errors.ts";
 import type { PgSession } from "../../../providers/postgres/session.ts";
 import { quoteIdent } from "../../../providers/planner/twin/names.ts";
+import { becomeRole } from "./as-role.ts";
 import { readStatement, type Statement } from "../../../providers/postgres/guard/statement.ts";
 
 /** The source of the text: the user, or pg_stat_statements. */
@@ -14,6 +15,8 @@ interface About {
   pg: PgSession;
   statement: Statement;
   origin: Origin;
+  /** With whose rights and settings; null for those of the user that has connected. */
+  role: string | null;
 }
 
 /** An error of the statement with what can be done about it: the server does not know where the text is from, nor what was asked for. */
@@ -69,11 +72,9 @@ WHERE c.relname = ANY ($1::text[]) AND c.relkind IN ('r', 'v', 'm', 'f', 'p') AN
 ORDER BY count(*) OVER (PARTITION BY n.nspname) DESC, n.nspname, c.relname LIMIT 20`;
 
 /** How tables are found that stand in schemas which the search_path does not name; null where there are none. */
-async function otherSchemas({ pg, statement }: About): Promise<string | null> {
+async function otherSchemas({ pg, statement, role }: About): Promise<string | null> {
   const bare = (await tablesOf(pg, statement)).filter(({ schema }) => schema === null);
-  const found = await pg
-    .query(ELSEWHERE, [[...new Set(bare.map(({ name }) => name))]])
-    .catch(() => ({ rows: [] }));
+  const found = await asked(pg, role, ELSEWHERE, [[...new Set(bare.map(({ name }) => name))]]);
   const rows = found.rows as unknown as { name: string; schema: string; path: string[] }[];
   const [first] = rows;
   if (first === undefined) return null;
@@ -83,7 +84,7 @@ async function otherSchemas({ pg, statement }: About): Promise<string | null> {
   const path = [...new Set([...chosen.values(), ...first.path])].map(quoted).join(",");
   const words = rows.map(({ name, schema }) => `${quoted(schema)}.${quoted(name)}`).join(", ");
   const settings = shellQuoted(JSON.stringify({ search_path: path }));
-  return `The search_path of this connection does not reach ${words}. Add --settings ${settings}, or write the schema before each table.`;
+  return `The search_path of ${role ?? "this connection"} does not reach ${words}. Add --settings ${settings}, or write the schema before each table.`;
 }
 
 /** The tables that the statement names. */
@@ -98,15 +99,15 @@ async function tablesOf(pg: PgSession, statement: Statement) {
 }
 
 /** The GRANT that is missing, as far as the catalogues tell. */
-async function denied(error: PgdbaError, { pg, statement }: About): Promise<PgdbaError> {
+async function denied(error: PgdbaError, { pg, statement, role: as }: About): Promise<PgdbaError> {
   const wanted = (await tablesOf(pg, statement)).flatMap(({ schema, name, privileges }) =>
     privileges.map((privilege) => ({ schema, name, privilege })),
   );
   const columns = (["schema", "name", "privilege"] as const).map((key) =>
     wanted.map((one) => one[key]),
   );
-  const found = await pg.query(LACKING, columns).catch(() => ({ rows: [] }));
-  const role = quoteIdent(pg.info.user);
+  const found = await asked(pg, as, LACKING, columns);
+  const role = quoteIdent(as ?? pg.info.user);
   const grants = (found.rows as unknown as Lacking[]).map(({ schema, name, bare, privilege }) =>
     privilege === "USAGE"
       ? `GRANT USAGE ON SCHEMA ${quoted(schema)} TO ${role}`
@@ -118,6 +119,18 @@ async function denied(error: PgdbaError, { pg, statement }: About): Promise<Pgdb
       ? `Planning takes the privileges that running it does: have them granted to ${role}, or connect as a role that has them.`
       : `As the owner: ${[...new Set(grants)].join("; ")};`,
   );
+}
+
+/** The rows, as the role sees them; none where it can't be asked. */
+function asked(pg: PgSession, role: string | null, sql: string, values: (string | null)[][]) {
+  const found =
+    role === null
+      ? pg.query(sql, values)
+      : pg.transaction({ readOnly: true }, async (run) => {
+          await becomeRole(run, role);
+          return run(sql, values);
+        });
+  return found.catch(() => ({ rows: [] }));
 }
 
 /** Quoted where it has to be; that it is no key word of SQL is not known, so that only short and plain names are left as they are. */

@@ -63,12 +63,21 @@ export interface RelationFacts {
   leading_columns: { index: string; column: string; type: string }[];
   /** Types of the columns by their names; not there when it is not known. */
   types?: Record<string, string>;
-  /** Its valid indexes, with the columns of their keys (expressions left out); undefined when they are not known. */
-  indexes?: { name: string; unique: boolean; columns: string[] }[];
+  /** Its valid indexes; undefined when they are not known. */
+  indexes?: IndexFacts[];
   /** The columns of each of its extended statistics; undefined when they are not known. */
   statistics?: string[][];
   /** The partitioned table, or the topmost parent, that it is a part of. */
   root?: TableName | null;
+}
+
+export interface IndexFacts {
+  name: string;
+  unique: boolean;
+  /** A btree over all rows; true when it is not known. */
+  plain?: boolean;
+  /** Those of its key, expressions left out. */
+  columns: string[];
 }
 
 export interface TableName {

@@ -2,7 +2,7 @@ import { PgdbaError } from "../../../engine/errors.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 
 /** Settings that shape a plan and stand in other categories of pg_settings than "Query Tuning". */
-const MORE = [
+export const MORE = [
   "work_mem",
   "hash_mem_multiplier",
   "temp_buffers",
@@ -13,6 +13,10 @@ const MORE = [
   "search_path",
 ];
 
+/** True for a row `p` of pg_settings that shapes plans; `more` is the parameter for those above. */
+export const IS_PLANNER = (more: string): string =>
+  `(p.category LIKE 'Query Tuning%' OR p.name = ANY (${more}::text[]))`;
+
 /**
  * Sets planner settings for the transaction.
  * @throws PgdbaError invalid_param for a setting that is none: one that could lift the timeouts, say
@@ -21,7 +25,7 @@ export async function setPlanner(run: Run, settings: Record<string, string>): Pr
   const names = Object.keys(settings);
   if (names.length === 0) return;
   const { rows } = await run(
-    "SELECT name FROM pg_settings WHERE name = ANY ($1::text[]) AND (category LIKE 'Query Tuning%' OR name = ANY ($2::text[]))",
+    `SELECT p.name FROM pg_settings p WHERE p.name = ANY ($1::text[]) AND ${IS_PLANNER("$2")}`,
     [names, MORE],
   );
   const known = new Set(rows.map(({ name }) => name));

@@ -13,6 +13,7 @@ import {
 } from "../finding.ts";
 import { type Plan, type PlanNode, text, withAncestors } from "../tree.ts";
 import { special, unlabelled } from "./scan-advice.ts";
+import { againstIndexes, unusedIndex } from "./unused-index.ts";
 import { isSmall, removedRows } from "./scan-size.ts";
 
 /** As for other scans that throw away what they read. */
@@ -120,12 +121,12 @@ function judge(node: PlanNode, hope: Hope, { plan, facts, parse }: About): Findi
         index: node.index,
         filter,
       },
-      advice: advise(node, parse, facts).join(" "),
+      advice: advise(node, { plan, facts, parse }).join(" "),
     },
   ];
 }
 
-function advise(node: PlanNode, parse: ParseExpression, facts: Facts): string[] {
+function advise(node: PlanNode, { plan, facts, parse }: About): string[] {
   const known = factsOf(node, facts);
   const table = node.relation?.name ?? "the table";
   const parsed = parse(text(node, "filter") ?? "");
@@ -144,7 +145,13 @@ function advise(node: PlanNode, parse: ParseExpression, facts: Facts): string[] 
   const others = [...new Set(conditions.flatMap((one) => special(one, table)))];
   const list = (columns: readonly string[]) => columns.join(", ");
   const advice: string[] = [];
-  if (equal.length > 0)
+  // One that gives the order as well may be wanted beside one that finds the rows.
+  const unused =
+    order.length === 0 || againstIndexes(plan.settings).length > 0
+      ? unusedIndex({ equal, ranges }, known, plan.settings)
+      : null;
+  if (unused !== null) advice.push(unused);
+  else if (equal.length > 0)
     advice.push(
       `Create an index on ${table} (${list([...equal, ...order])}): what is compared for equality first${order.length === 0 ? "" : ", then what gives the order"}. It finds the rows without reading others${order.length === 0 ? "" : ", in order, and stops as soon as there are enough"}.`,
     );

@@ -1,5 +1,6 @@
 import { at, type Finding, ms, type Rule, weigh, several } from "../finding.ts";
 import { number, type Plan, type PlanNode, text, walk } from "../tree.ts";
+import { settingsFirst } from "./unused-index.ts";
 import { removedRows } from "./scan-size.ts";
 
 const LOOPS = 1000;
@@ -56,7 +57,7 @@ function judge(node: PlanNode, plan: Plan): Finding[] {
       },
       advice: keyed
         ? adviceForKeyed(node, inner, table)
-        : `Create an index on the columns${table === undefined ? "" : ` of ${table}`} that the join compares. If there is one, the outer side was estimated too small for a hash join (see misestimate), or the join has no equality that could be hashed.`,
+        : `${settingsFirst(plan.settings)}Create an index on the columns${table === undefined ? "" : ` of ${table}`} that the join compares. If there is one, the outer side was estimated too small for a hash join (see misestimate), or the join has no equality that could be hashed.`,
     },
   ];
 }

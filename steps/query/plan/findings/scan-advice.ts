@@ -1,12 +1,13 @@
 import { type Condition, conditionsOf, isRelabelling } from "../conditions.ts";
 import type { ParseExpression, RelationFacts } from "../finding.ts";
-import { type PlanNode, text } from "../tree.ts";
+import { type Plan, type PlanNode, text } from "../tree.ts";
+import { unusedIndex } from "./unused-index.ts";
 
 /** The advice for a scan that throws away most of what it reads, by the conditions of its filter. */
 export function scanAdvice(
   node: PlanNode,
   parse: ParseExpression,
-  known: RelationFacts | undefined,
+  { known, settings }: { known: RelationFacts | undefined; settings: Plan["settings"] },
 ): string {
   const table = node.relation?.name ?? "the table";
   const parsed = parse(text(node, "filter") ?? "");
@@ -14,7 +15,7 @@ export function scanAdvice(
     (one) => unlabelled(one, known?.types ?? {}),
   );
   const advice = [
-    ...plainAdvice(conditions, node, { table, known }),
+    ...plainAdvice(conditions, node, { table, known, settings }),
     ...new Set(conditions.flatMap((one) => special(one, table))),
   ];
   if (advice.length > 0) return advice.join(" ");
@@ -34,9 +35,14 @@ export function unlabelled(one: Condition, types: Record<string, string>): Condi
 interface Table {
   table: string;
   known: RelationFacts | undefined;
+  settings: Plan["settings"];
 }
 
-function plainAdvice(conditions: Condition[], node: PlanNode, { table, known }: Table): string[] {
+function plainAdvice(
+  conditions: Condition[],
+  node: PlanNode,
+  { table, known, settings }: Table,
+): string[] {
   const plain = conditions.filter((one) => one.kind === "plain");
   const columns = [
     ...new Set(
@@ -59,6 +65,10 @@ function plainAdvice(conditions: Condition[], node: PlanNode, { table, known }: 
     return [
       `Extend ${node.index ?? "the index"} by ${columns}, so that rows are sorted out before the table is read.`,
     ];
+  const named = (equal: boolean) =>
+    plain.filter((one) => one.equal === equal).map(({ column }) => column);
+  const unused = unusedIndex({ equal: named(true), ranges: named(false) }, known, settings);
+  if (unused !== null) return [unused];
   return [
     `Create an index on the columns of ${table} that the filter compares (${columns}), those compared for equality first; or a partial one when its constants never change.`,
   ];

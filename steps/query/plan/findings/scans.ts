@@ -72,7 +72,7 @@ function judge(
         loops: actual?.loops ?? null,
         filter,
       },
-      advice: scanAdvice(node, parse, factsOf(node, facts)),
+      advice: scanAdvice(node, parse, { known: factsOf(node, facts), settings: plan.settings }),
     },
   ];
 }

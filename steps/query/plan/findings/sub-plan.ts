@@ -1,5 +1,6 @@
 import { at, type Finding, ms, percent, type Rule, weigh, several } from "../finding.ts";
 import { type Plan, type PlanNode, walk, withAncestors } from "../tree.ts";
+import { settingsFirst } from "./unused-index.ts";
 import { isListScan } from "./unhashed-sub-plan.ts";
 
 const LOOPS = 1000;
@@ -34,7 +35,7 @@ function judge(node: PlanNode, plan: Plan): Finding[] {
         share: Math.round(share * 1000) / 1000,
         tables,
       },
-      advice: `Write the correlated sub-query as a join, which reads ${tables.join(", ") || "its input"} once: LEFT JOIN (SELECT key, … GROUP BY key) on the columns that it compares with the row outside; EXISTS or IN where only being there matters.${whole === undefined ? "" : ` Until then an index on the columns of ${whole} that it compares saves reading all of it each time.`}`,
+      advice: `Write the correlated sub-query as a join, which reads ${tables.join(", ") || "its input"} once: LEFT JOIN (SELECT key, … GROUP BY key) on the columns that it compares with the row outside; EXISTS or IN where only being there matters.${whole === undefined ? "" : ` ${settingsFirst(plan.settings)}Until then an index on the columns of ${whole} that it compares saves reading all of it each time.`}`,
     },
   ];
 }
