@@ -108,7 +108,35 @@ describe.each(VERSIONS_HERE)("roles come and go on PostgreSQL %d", (version) => 
       /^busy has 1 session: \d+ of batch in postgres since [-0-9]{10} [:0-9]{5}, idle: SELECT 1 AS job$/,
     );
     expect(error.hint).not.toContain("terminate");
+    // All that is in the way, and what it has, without an heir.
+    await dba.query(
+      "CREATE ROLE crew; GRANT crew TO busy; CREATE TABLE mine (n int); ALTER TABLE mine OWNER TO busy; CREATE TABLE seen (n int); GRANT SELECT ON seen TO busy",
+    );
+    const looked = (await server.run(["role", "drop", "busy", "--plan"])).envelope;
+    expect(looked.error.message).toMatch(
+      /^busy has 1 session: .*; it owns 1 object, and nobody is named to get what it owns$/,
+    );
+    expect(looked.error.hint).toContain("--heir ROLE");
+    expect(looked.data).toMatchObject({
+      in_the_way: [expect.any(String), expect.any(String)],
+      objects: [{ database: "postgres", objects: ["table mine"] }],
+      granted: [{ database: "postgres", objects: ["table seen"] }],
+      member_of: ["crew"],
+      members: [],
+    });
     await busy.end();
+  }, 300_000);
+
+  test("one that owns nothing is dropped without an heir", async () => {
+    await dba.query(
+      "CREATE ROLE spare; CREATE TABLE shown (n int); GRANT SELECT ON shown TO spare",
+    );
+    const words = ["role", "drop", "spare", "--confirmed", "spare", "--yes"];
+    expect((await server.run(words)).envelope).toMatchObject({
+      success: true,
+      data: { heir: null, granted: [{ database: "postgres", objects: ["table shown"] }] },
+    });
+    expect((await dba.query("SELECT FROM pg_roles WHERE rolname = 'spare'")).rowCount).toBe(0);
   }, 300_000);
 
   test("what a role has got in another database while the question was open stops the run before anything is done", async () => {
