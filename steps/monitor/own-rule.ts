@@ -89,8 +89,12 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
     return withNodes(ctx, beside, async (nodes) => {
       const port = beside ? (await portsOf(nodes, node)).prometheus : PORT.prometheus;
       const at = { nodes, node };
+      // One that a dead run has taken out of the file is in force until Prometheus reads that again.
+      const isLeft =
+        rule === null &&
+        (ctx.noted !== undefined || (await inForce({ ...at, port }, name)) !== undefined);
       const change = (rules: OwnRules): OwnRules => {
-        if (rule === null && alertIn(rules, name) === null)
+        if (rule === null && !isLeft && alertIn(rules, name) === null)
           throw new PgdbaError("invalid_param", `There is no rule ${name} of your own`, {
             hint: `There are: ${namesIn(rules).join(", ") || "none"}.`,
           });
@@ -106,15 +110,18 @@ step. A rule of that name is replaced. Without \`rule\` the one of that name goe
       const tell = { name, file: FILE, replaced, rules: namesIn(is.rules) };
       // Also where the rule is there already: a dead run that has put it and is given up later must not take it from this one.
       const mark = () => must(nodes, node, ["sh", "-c", MARK, "sh", markOf(name), ctx.run.id]);
+      const expr = alertIn(is.rules, name)?.expr ?? null;
       if (is.text === was.text) {
+        const isThere = await isInForce({ ...at, port }, name, expr);
+        // A dead run may have put the file, and not told Prometheus.
+        await reload(nodes, node);
+        const state = await readBack(ctx, { ...at, port }, name, expr);
         await mark();
-        ctx.unchanged();
-        const state = (await inForce({ ...at, port }, name))?.state ?? null;
-        return { ...tell, state, seconds: 0 };
+        if (isThere) ctx.unchanged();
+        return { ...tell, state, seconds: isThere ? 0 : (ctx.clock.monotonic() - begun) / 1000 };
       }
       try {
         await reload(nodes, node);
-        const expr = alertIn(is.rules, name)?.expr ?? null;
         const state = await readBack(ctx, { ...at, port }, name, expr);
         await mark();
         return { ...tell, state, seconds: (ctx.clock.monotonic() - begun) / 1000 };
@@ -237,6 +244,14 @@ async function asWritten({ nodes, node, port }: Where, expr: string): Promise<st
   const path = `/api/v1/format_query?${new URLSearchParams({ query: expr }).toString()}`;
   const told = (await askPrometheus(nodes, node, path, port)) as unknown;
   return typeof told === "string" ? bare(told) : null;
+}
+
+/** Prometheus evaluates this expression under that name; null: it has none. */
+async function isInForce(where: Where, name: string, expr: string | null): Promise<boolean> {
+  const told = await inForce(where, name);
+  if (told === undefined || expr === null) return told === undefined && expr === null;
+  const query = await asWritten(where, expr);
+  return told.health === "ok" && (query === null || bare(told.query) === query);
 }
 
 /** Waits until Prometheus has evaluated the rule, or has forgotten it. @throws PgdbaError step_failed */
