@@ -74,7 +74,7 @@ export async function parseCluster(
     new PgdbaError("invalid_config", `${file}: ${message}`, { hint });
   if (problems.length > 0) {
     const said = problems.map(({ message }) => message.replace(/, got [^]*$/, ""));
-    throw bad(said.join("; "), problems.find(({ hint }) => hint)?.hint);
+    throw bad(said.join("; "), hintFor(problems));
   }
   const data = parsed as ClusterFile;
   const twice = data.nodes?.find(({ name: one }, at) =>
@@ -82,6 +82,15 @@ export async function parseCluster(
   );
   if (twice) throw bad(`two nodes are called ${twice.name}`, "Give each node a name of its own.");
   return entryOf(name, file, data, bad);
+}
+
+/** What nobody has mistyped a newer pgdba may have written: it is not read as if it did not count, for it may be what keeps a cluster from harm. */
+function hintFor(problems: readonly { rule: string; hint?: string }[]): string {
+  const hint = problems.find((one) => one.hint)?.hint ?? HINT;
+  const isUnknown = problems.some(({ rule }) => rule === "unknown-key");
+  return isUnknown
+    ? `${hint} Where a newer pgdba has written it, run that one, or use another state folder (PGDBA_HOME).`
+    : hint;
 }
 
 function entryOf(

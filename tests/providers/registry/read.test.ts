@@ -96,6 +96,21 @@ test("an entry tells all of its cluster, and where its secrets are", async () =>
   expect([entry.identity, entry.partial]).toEqual(["7396112233445566778", null]);
 });
 
+test("what this pgdba does not know may be a newer one's, and is told as such; what it does know is not", async () => {
+  const later = [
+    `${FULL}\nkept_since: {repository: run-1}\n`,
+    FULL.replace("name: etcd1", "zone: a, name: etcd1"),
+  ];
+  for (const text of later)
+    expect((await refusal(text)).hint).toContain(
+      "Where a newer pgdba has written it, run that one",
+    );
+  expect((await refusal("ownership: managed\n")).hint).not.toContain("newer pgdba");
+  // A part that nobody knows yet may have been recorded, which is no fault of what there is.
+  const { data } = await parse(`${FULL}\nrecorded_by: {kept_since: run-1}\n`);
+  expect(data.recorded_by).toEqual({ kept_since: "run-1" });
+});
+
 test("one that is not finished needs no server; any other does", async () => {
   const entry = await parse("ownership: managed\nprovider: docker\npartial: 20260102-030405-abc\n");
   expect([entry.spec, entry.partial]).toEqual([null, "20260102-030405-abc"]);
