@@ -268,12 +268,14 @@ function destructive(input: GateInput): Verdict {
   );
 }
 
-function disruptive({ danger, flags, runbook, target: to, plan }: GateInput): Verdict {
+/** What it does to whom is told by its own summary: some interrupt service, others change for good what is there. */
+function disruptive(input: GateInput): Verdict {
+  const { danger, flags, target: to, plan, summary } = input;
   if (plan || flags.yes || danger.risk !== "disruptive") return ALLOW;
   return {
     answer: "ask",
     gate: "disruptive",
-    question: `${runbook} interrupts service on ${to.name}`,
+    question: `${worst(input)} is disruptive on ${to.name}: ${summary.replace(/[.\s]+$/, "")}`,
     expect: null,
     hint: "Look first with --plan, then run again with --yes.",
     opens: ["--yes"],

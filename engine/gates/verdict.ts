@@ -4,6 +4,8 @@ import type { PolicyRule } from "../policy.ts";
 /** Everything a gate may look at. Nothing else decides whether a run may act. */
 export interface GateInput {
   runbook: string;
+  /** What it does, in its own words. */
+  summary: string;
   /** All names that it is judged by: its own, those of what it calls, however deep, and of what all of these extend or replace. */
   names: readonly string[];
   /** The acts of the runbook with these parameters on this target, and of all that it calls: see check/danger.ts. */

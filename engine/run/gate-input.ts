@@ -69,6 +69,7 @@ export function gateInput(
   const lineages = [runbook, ...runbooks.values()].flatMap(({ doc }) => doc.lineage);
   return {
     runbook: runbook.name,
+    summary: runbook.summary,
     names: [...new Set(lineages)],
     danger,
     plan,

@@ -56,6 +56,7 @@ function input({
   const who = "step `kill` of `chaos/kill`";
   return {
     runbook: "demo/one",
+    summary: "Change rows for good.",
     names: [more.runbook ?? "demo/one", ...calls],
     danger: {
       risk,
@@ -420,7 +421,7 @@ test("each verdict says why, and what to do", () => {
     answer: "refuse",
     code: "gate_refused",
     reason: expect.stringMatching(
-      /^demo\/x, by step `kill` of `chaos\/kill`, .*--i-know-what-i-am-doing and --cluster NAME\. It also needs a confirmation: demo\/x interrupts service on orders$/,
+      /^demo\/x, by step `kill` of `chaos\/kill`, .*--i-know-what-i-am-doing and --cluster NAME\. It also needs a confirmation: demo\/x, by step `kill` of `chaos\/kill`, is disruptive on orders: Change rows for good$/,
     ),
     hint: expect.stringMatching(/needs: --i-know-what-i-am-doing --cluster NAME --yes\.$/),
   });

@@ -50,7 +50,7 @@ Flags
   --cluster <value>  Which one
 
 Risk
-  disruptive: interrupts service; needs --yes, or a confirmation on a terminal
+  disruptive: others notice it, or it can't be taken back; needs --yes, or a confirmation on a terminal
   fault: breaks things on purpose; needs --i-know-what-i-am-doing and an explicit --cluster, and is refused on production
   needs: patroni
   locks: roles

@@ -43,6 +43,20 @@ describe.each(VERSIONS_HERE)("rows are changed on PostgreSQL %s", (version) => {
     ]);
   });
 
+  test("what is to be confirmed is told as what it does", async () => {
+    const { exit, envelope } = await server.run([
+      "query",
+      "change",
+      "DELETE FROM notes",
+      "--rows",
+      "2",
+    ]);
+    expect(exit).toBe(4);
+    expect(envelope.error.message).toMatch(
+      /: query\/change is disruptive on .*: Change rows by an INSERT, UPDATE, DELETE or MERGE of your own/,
+    );
+  });
+
   test("defaults act as ever, and what looks like a password is masked", async () => {
     const sql =
       "INSERT INTO numbered (url) SELECT lower('POSTGRES://u:geheim@h/d') RETURNING id, at <= clock_timestamp() AS at, url";
