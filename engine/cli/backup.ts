@@ -10,8 +10,8 @@ const LAYERS: readonly LayerName[] = ["builtin", "system", "user", "project", "e
  */
 export async function backupRunbooks(library: Library): Promise<string[]> {
   const found: { name: string; layer: number }[] = [];
-  for (const { name, layer, gives } of library.entries("runbook")) {
-    const given = gives ?? (await givenBy(library, name));
+  for (const { name, layer, outline } of library.entries("runbook")) {
+    const given = outline?.gives ?? (await givenBy(library, name));
     if (given.includes(VERIFIED_BACKUP)) found.push({ name, layer: LAYERS.indexOf(layer) });
   }
   const highest = Math.max(...found.map(({ layer }) => layer));

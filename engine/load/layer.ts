@@ -2,15 +2,21 @@ import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, relative, isAbsolute, resolve } from "node:path";
 import { PgdbaError } from "../errors.ts";
 import { readHead } from "../shared/read-file.ts";
-import type { LayerName } from "../types.ts";
+import type { LayerName, RunbookOutline } from "../types.ts";
 import { LIMITS } from "./limits.ts";
 
 /** The documents of a layer, known without reading its folder. Files are relative to the layer. */
 export interface IndexFile {
-  documents: Record<
-    string,
-    { kind: string; file: string; runbook?: { gives?: readonly string[] } }
-  >;
+  documents: Record<string, { kind: string; file: string; runbook?: Indexed }>;
+}
+
+type Indexed = Omit<RunbookOutline, "confirms"> & {
+  specs: Readonly<Record<string, { confirms?: boolean } | null>>;
+};
+
+function outlineOf({ risk, needs, gives, specs }: Indexed): RunbookOutline {
+  const confirms = Object.values(specs).some((spec) => spec?.confirms === true);
+  return { risk, needs, gives, confirms };
 }
 
 export interface Layer {
@@ -21,7 +27,7 @@ export interface Layer {
 
 export interface LayerFiles {
   /** Document name to file, and its kind where the index gave it. */
-  files: Map<string, { file: string; kind?: string; gives?: readonly string[] }>;
+  files: Map<string, { file: string; kind?: string; outline?: RunbookOutline | undefined }>;
   /** Name to why a file that looks like a document is none, for the error of whoever asks for it. */
   refused: Map<string, string>;
 }
@@ -42,8 +48,10 @@ export function scanLayer({ name: layer, dir, index }: Layer): LayerFiles {
   const files: LayerFiles["files"] = new Map();
   const refused: LayerFiles["refused"] = new Map();
   if (index) {
-    for (const [name, { kind, file, runbook }] of Object.entries(index.documents))
-      files.set(name, { kind, file: resolve(dir, file), gives: runbook?.gives ?? [] });
+    for (const [name, { kind, file, runbook }] of Object.entries(index.documents)) {
+      const outline = runbook && outlineOf(runbook);
+      files.set(name, { kind, file: resolve(dir, file), outline });
+    }
     return { files, refused };
   }
 

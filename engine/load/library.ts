@@ -1,5 +1,5 @@
 import { PgdbaError } from "../errors.ts";
-import type { Library, LibraryEntry } from "../types.ts";
+import type { Library, LibraryEntry, RunbookOutline } from "../types.ts";
 import { isDocumentName, type Layer, type LayerFiles, peek, scanLayer } from "./layer.ts";
 import { LIMITS } from "./limits.ts";
 import type { Candidate, Catalogue } from "./resolve.ts";
@@ -15,7 +15,7 @@ export type { IndexFile, Layer } from "./layer.ts";
 export function openLibrary(layers: readonly Layer[]): Library {
   let scanned: { names: Map<string, Candidate[]>; refused: Map<string, string> } | undefined;
   const kinds = new Map<Candidate, string>();
-  const gives = new Map<Candidate, readonly string[]>();
+  const outlines = new Map<Candidate, RunbookOutline>();
   const docs = new Map<string, ReturnType<Library["load"]>>();
 
   function scan() {
@@ -25,10 +25,10 @@ export function openLibrary(layers: readonly Layer[]): Library {
     for (const layer of layers) {
       const found = scanLayer(layer);
       for (const [name, reason] of found.refused) refused.set(name, reason);
-      for (const [name, { file, kind, gives: given }] of found.files) {
+      for (const [name, { file, kind, outline }] of found.files) {
         const candidate = { layer: layer.name, file };
         if (kind !== undefined) kinds.set(candidate, kind);
-        if (given !== undefined) gives.set(candidate, given);
+        if (outline !== undefined) outlines.set(candidate, outline);
         names.set(name, [candidate, ...(names.get(name) ?? [])]);
       }
     }
@@ -58,14 +58,14 @@ export function openLibrary(layers: readonly Layer[]): Library {
     if (!isDocumentName(name)) throw unknown(name, "is not the name of a runbook");
     const [top, ...overrides] = catalogue.candidates(name);
     if (!top) return undefined;
-    const given = gives.get(top);
+    const outline = outlines.get(top);
     return {
       name,
       kind: kindOf(name, 0),
       layer: top.layer,
       file: top.file,
       overrides,
-      ...(given === undefined ? {} : { gives: given }),
+      ...(outline === undefined ? {} : { outline }),
     };
   }
 

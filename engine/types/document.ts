@@ -69,8 +69,17 @@ export interface LibraryEntry {
   file: string;
   /** Lower layers that have the same name, nearest first. */
   overrides: { layer: LayerName; file: string }[];
-  /** The words that the runbook says it `gives`; undefined where only the document knows. */
-  gives?: readonly string[] | undefined;
+  /** What is known of a runbook without loading it; undefined where only the document knows. */
+  outline?: RunbookOutline | undefined;
+}
+
+export interface RunbookOutline {
+  risk: string;
+  needs: readonly string[];
+  /** The words that it says it `gives`. */
+  gives: readonly string[];
+  /** One of its params is a person's answer to its question. */
+  confirms: boolean;
 }
 
 /** One YAML document, `extends` already resolved; `data` holds plain null-prototype objects. */

@@ -1,6 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { PgdbaError } from "../../../engine/errors.ts";
-import { isMapping, type Json, type JsonObject, type StepContext } from "../../../engine/types.ts";
+import {
+  isMapping,
+  type Json,
+  type JsonObject,
+  type RunbookOutline,
+  type StepContext,
+} from "../../../engine/types.ts";
 import { commandLineAt, wordsOf } from "../../command-line.ts";
 import type { Check } from "../check/check.ts";
 import type { Facts } from "../examine/facts.ts";
@@ -60,18 +66,28 @@ export async function mannersOf(
   const yes = new Set<string>();
   const primary = new Set<string>();
   for (const name of names) {
-    const { data } = await library.load(name);
-    if (data["risk"] === "disruptive" && !asks(data)) yes.add(name);
-    if ([data["needs"]].flat().includes("primary")) primary.add(name);
+    const { risk, needs, confirms } = await outlineOf(library, name);
+    if (risk === "disruptive" && !confirms) yes.add(name);
+    if (needs.includes("primary")) primary.add(name);
   }
   return { yes, primary };
 }
 
-/** True where a param answers its question. */
-function asks({ params }: JsonObject): boolean {
-  return Object.values(isMapping(params) ? params : {}).some(
-    (param) => isMapping(param) && param["confirms"] === true,
-  );
+/** Reading the documents of all of them would take longer than asking the server. */
+async function outlineOf(
+  library: StepContext["library"],
+  name: string,
+): Promise<Pick<RunbookOutline, "risk" | "needs" | "confirms">> {
+  const known = library.find(name)?.outline;
+  if (known !== undefined) return known;
+  const { risk, needs, params } = (await library.load(name)).data;
+  return {
+    risk: String(risk),
+    needs: [needs ?? []].flat().map(String),
+    confirms: Object.values(isMapping(params) ? params : {}).some(
+      (param) => isMapping(param) && param["confirms"] === true,
+    ),
+  };
 }
 
 /**

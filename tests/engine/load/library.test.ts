@@ -165,10 +165,25 @@ describe("index", () => {
       layer: "builtin" as const,
       file: "/nowhere/a/b.yaml",
       overrides: [],
-      gives: [],
     };
     expect(entries()).toEqual([expected]);
     expect(find("a/b")).toEqual(expected);
+  });
+
+  test("tells of a runbook what it is, unless a nearer layer has another one of its name", () => {
+    const runbook = { risk: "change", needs: ["primary"], gives: ["verified_backup"] };
+    const documents = {
+      "a/b": {
+        kind: "runbook",
+        file: "a/b.yaml",
+        runbook: { ...runbook, specs: { sure: { confirms: true } } },
+      },
+    };
+    const builtin = { name: "builtin" as const, dir: "/nowhere", index: { documents } };
+    const outline = { ...runbook, confirms: true };
+    expect(openLibrary([builtin]).find("a/b")).toMatchObject({ outline });
+    const nearer = { name: "project" as const, dir: folder({ "a/b.yaml": RUNBOOK }) };
+    expect(openLibrary([builtin, nearer]).find("a/b")?.outline).toBeUndefined();
   });
 
   test("what it names is loaded from the layer's folder, and the kind is inherited from it", async () => {
