@@ -40,7 +40,8 @@ export interface CommandMeta {
 const RISK_GATES: Readonly<Record<Risk, string>> = {
   read: "only reads; no confirmation needed",
   change: "changes the target; no confirmation needed",
-  disruptive: "others notice it, or it can't be taken back; needs --yes, or a confirmation on a terminal",
+  disruptive:
+    "others notice it, or it can't be taken back; needs --yes, or a confirmation on a terminal",
   destructive: "can't be taken back; needs --confirm=<cluster name>",
 };
 

@@ -176,16 +176,18 @@ export async function wantAsWell(ctx: StepContext, place: Place, values: Wanted)
   const { stateDir, id } = ctx.run;
   const { identity } = await ctx.target.facts();
   const files = await readdir(join(stateDir, "config-before")).catch(() => []);
+  const keys = [...values.keys()].map((name) => JSON.stringify(name));
+  // Of many runs none has to do with these settings: the server is asked once, and only then.
+  let here: Member | undefined;
   for (const file of files) {
     const run = file.replace(/\.json$/, "");
-    const found = run === id || !RUN.test(run) ? undefined : await readBefore(stateDir, run);
+    const found = run === id ? undefined : otherBefore(stateDir, run, keys);
     if (found === undefined || found.taken_back !== undefined) continue;
     if (found.identity !== identity || found.kind !== place.kind) continue;
-    if (
-      found.member !== undefined &&
-      otherMember(found.member, await memberOf(ctx), []) !== undefined
-    )
-      continue;
+    if (found.member !== undefined) {
+      here ??= await memberOf(ctx);
+      if (otherMember(found.member, here, []) !== undefined) continue;
+    }
     const steps = found.steps.map((step) => {
       const names = [...values].filter(
         ([name, value]) =>
@@ -201,6 +203,19 @@ export async function wantAsWell(ctx: StepContext, place: Place, values: Wanted)
     });
     if (steps.some((step, at) => step !== found.steps[at]))
       await write(stateDir, { ...found, steps });
+  }
+}
+
+/** What another run found, where it may have set one of these; one that can't be read is nobody's to take back either. */
+function otherBefore(stateDir: string, run: string, keys: readonly string[]): Before | undefined {
+  if (!RUN.test(run)) return undefined;
+  try {
+    const text = readTextIfThere(fileOf(stateDir, run), { maxBytes: MAX_BYTES });
+    return text !== undefined && keys.some((key) => text.includes(key))
+      ? (JSON.parse(text) as Before)
+      : undefined;
+  } catch {
+    return undefined;
   }
 }
 

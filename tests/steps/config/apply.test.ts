@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PgdbaError } from "../../../engine/errors.ts";
 import apply from "../../../steps/config/apply.ts";
+import { session } from "../../../steps/sql/session.ts";
 import before from "../../../steps/config/before.ts";
 import tune from "../../../steps/config/tune.ts";
 import { clientOf, reload, RELOAD, startServer, type TestServer } from "../../support/postgres.ts";
@@ -114,6 +115,35 @@ test("what a dead run has set is not taken from others that have set it since, t
   expect(dead.recorded.warnings).toEqual([
     "work_mem, random_page_cost stay as they are: others have set them since",
   ]);
+});
+
+test("what many earlier runs kept costs no question to the server each, and one that is damaged stops nobody", async () => {
+  const first = await fresh();
+  await runStep(apply, first, { settings: { work_mem: "9MB" } });
+  const kept = JSON.parse(
+    await readFile(join(stateDir, "config-before", `${first.run.id}.json`), "utf8"),
+  ) as object;
+  for (const n of Array.from({ length: 30 }).keys())
+    await writeFile(
+      join(stateDir, "config-before", `kept-${n}.json`),
+      JSON.stringify({ ...kept, run: `kept-${n}` }),
+    );
+  await writeFile(join(stateDir, "config-before", "torn.json"), '{"work_mem": ');
+  const ctx = await fresh();
+  const pg = await session(ctx);
+  const ask = pg.ask.bind(pg);
+  let asked = 0;
+  pg.ask = (...args: Parameters<typeof ask>) => {
+    if (args[0].includes("AS data_directory")) asked += 1;
+    return ask(...args);
+  };
+  await runStep(apply, ctx, { settings: { work_mem: "9MB" } });
+  expect(asked).toBeGreaterThan(0);
+  expect(asked).toBeLessThan(5);
+  const since = JSON.parse(
+    await readFile(join(stateDir, "config-before", "kept-7.json"), "utf8"),
+  ) as { steps: { since?: object }[] };
+  expect(since.steps[0]?.since).toEqual({ work_mem: ctx.run.id });
 });
 
 test("one bad value among ten, and nothing is touched", async () => {
