@@ -1,32 +1,18 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import type { JsonObject, StepContext } from "../../engine/types.ts";
+import type { StepContext } from "../../engine/types.ts";
 import { quoteIdent, quoteLiteral, quoteName } from "../../providers/planner/twin/names.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { beforeActing } from "../before-acting.ts";
 import { defineStep } from "../define.ts";
 import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
+import { lookAtMove, type Move, movingAround, type Range, rowsMoved } from "./move/move.ts";
 import { type Alike, alike as likeSiblings } from "./siblings/alike.ts";
 
 const LOCK_TIMEOUT = "2s";
 const TIMEOUT_MS = 30_000;
 
 const OWNER = `SELECT pg_get_userbyid(c.relowner)::text AS owner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`;
-
-/** What would do more than move the rows, or keep them from being moved. A generated column is computed again. */
-const MOVE = `WITH parts AS (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE (n.nspname, c.relname) IN (($1::text, $2::text), ($3::text, $4::text)))
-  SELECT ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum) AS columns,
-    ARRAY(SELECT DISTINCT k.conname::text || ' of ' || k.conrelid::regclass FROM pg_constraint k JOIN parts p ON k.confrelid = p.oid WHERE k.contype = 'f' AND k.conparentid = 0) AS keys,
-    ARRAY(SELECT DISTINCT t.tgname::text FROM pg_trigger t JOIN parts p ON t.tgrelid = p.oid WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 12 <> 0) AS triggers,
-    (SELECT bool_or(row_security_active(p.oid)) FROM parts p) AS hidden`;
-
-interface Move {
-  columns: string[];
-  keys: string[];
-  triggers: string[];
-  hidden: boolean;
-}
 
 interface Facts {
   owner: string;
@@ -127,73 +113,27 @@ and triggers on INSERT or DELETE.`,
   },
 });
 
-interface Input {
-  schema: string;
-  table: string;
+interface Input extends Range {
+  /** The new partition. */
   name: string;
-  from: string;
-  to: string;
-  out_of?: JsonObject | null | undefined;
 }
-
-interface Fallback {
-  schema: string;
-  table: string;
-  column: string;
-}
-
-const fallbackOf = ({ out_of: from }: Input): Fallback | null =>
-  (from ?? null) as unknown as Fallback | null;
 
 /** @throws PgdbaError step_refused where it would do more than move rows */
 async function look(ctx: StepContext, pg: PgSession, input: Input): Promise<Facts> {
   const { schema, table } = input;
-  const from = fallbackOf(input);
   const options = { timeoutMs: TIMEOUT_MS, signal: ctx.signal };
   const [found] = (await pg.query(OWNER, [schema, table], options)).rows;
   if (found === undefined)
     throw new PgdbaError("step_refused", `There is no table ${schema}.${table} any more`, {
       hint: "Somebody has dropped it, or given it another name: look, and run it again.",
     });
-  const owner = String(found["owner"]);
-  const like = await likeSiblings(pg, input, quoteName(schema, input.name));
-  if (from === null) return { owner, move: null, alike: like };
-  const { rows } = await pg.query(MOVE, [schema, table, from.schema, from.table], options);
-  const move = rows[0] as unknown as Move;
-  const { keys, triggers, hidden } = move;
-  const refuse = (message: string, hint: string) =>
-    new PgdbaError("step_refused", message, { hint });
-  if (keys.length > 0)
-    throw refuse(
-      `Rows of ${schema}.${table} are referenced by ${keys.join(", ")}: to move them would delete them for a moment`,
-      "Drop these foreign keys, run it again, and add them anew NOT VALID; pgdba constraint validate looks at the rows then.",
-    );
-  if (triggers.length > 0)
-    throw refuse(
-      `Triggers on ${schema}.${table} would act on the rows that are moved: ${triggers.join(", ")}`,
-      "Where they may not act: ALTER TABLE … DISABLE TRIGGER each of them on the table, run it again, and pgdba table trigger-enable.",
-    );
-  if (hidden)
-    throw refuse(
-      `Row security hides rows of ${schema}.${table} from ${pg.info.user}`,
-      "Connect as the owner, a superuser or a role with BYPASSRLS.",
-    );
-  return { owner, move, alike: like };
+  return {
+    owner: String(found["owner"]),
+    alike: await likeSiblings(pg, input, quoteName(schema, input.name)),
+    move: await lookAtMove(pg, input, options),
+  };
 }
 
-/** @throws PgdbaError step_failed where rows would be lost or doubled, as by a rule on the table: all is rolled back */
-function rowsMoved({ schema, table }: Input, counts: readonly number[]): number {
-  const [, aside, deleted] = counts;
-  const inserted = counts.at(-1)!;
-  if (aside === inserted && aside === deleted) return inserted;
-  throw new PgdbaError(
-    "step_failed",
-    `Of ${aside} rows ${deleted} were deleted and ${inserted} inserted: nothing was changed`,
-    { hint: `Look for rules on ${schema}.${table} and its default partition (\\d+ in psql).` },
-  );
-}
-
-/** With rows to move, the second puts them aside, the third deletes them, and the last inserts them. */
 function statements(input: Input, { owner, move, alike }: Facts): string[] {
   const table = quoteName(input.schema, input.table);
   const made = quoteName(input.schema, input.name);
@@ -203,17 +143,5 @@ function statements(input: Input, { owner, move, alike }: Facts): string[] {
     `ALTER TABLE ${made} OWNER TO ${quoteIdent(owner)}`,
     ...alike.statements,
   ];
-  const fallback = fallbackOf(input);
-  if (move === null || fallback === null) return making;
-  const rest = quoteName(fallback.schema, fallback.table);
-  const column = quoteIdent(fallback.column);
-  const inside = `${column} >= ${from} AND ${column} < ${to}`;
-  const list = move.columns.map(quoteIdent).join(", ");
-  return [
-    `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`,
-    `CREATE TEMPORARY TABLE pgdba_moved ON COMMIT DROP AS SELECT ${list} FROM ${rest} WHERE ${inside}`,
-    `DELETE FROM ${rest} WHERE ${inside}`,
-    ...making,
-    `INSERT INTO ${table} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM pgdba_moved`,
-  ];
+  return move === null ? making : movingAround(making, input, move);
 }
