@@ -38,7 +38,7 @@ export async function completionValues(
     case "kind":
       return words(new Set(["runbook", ...library.entries().map(({ kind }) => kind)]));
     case "topic":
-      return words(new Set(["steps", ...(await loadRegistry(front)).names()]));
+      return words(new Set(["authoring", "steps", ...(await loadRegistry(front)).names()]));
   }
   const [kind, key] = format.split(".");
   if (key === undefined)

@@ -71,7 +71,7 @@ const COLUMNS = 100;
 /** The room that help is laid out for. */
 export type Room = { columns?: number | undefined };
 
-function roomOf({ columns }: Room): number {
+export function roomOf({ columns }: Room): number {
   return Math.max(20, Math.min(columns ?? COLUMNS, COLUMNS));
 }
 
@@ -185,6 +185,7 @@ export function mainHelp(
       [
         "Every command prints one JSON object on stdout; --format table is for people. Progress goes to stderr.",
         "pgdba <resource> <action> is pgdba run <resource>/<action>.",
+        "pgdba help authoring tells how to write a runbook of your own.",
       ].flatMap((line) => wrap(line, wide)),
     ],
   ]);
@@ -206,7 +207,7 @@ export function paragraphs(text: string): string {
   return text.trim().replace(/(\S) *\n(?![\s*-])/g, "$1 ");
 }
 
-function sections(list: [string, string[]][]): string {
+export function sections(list: [string, string[]][]): string {
   return list
     .filter(([, lines]) => lines.length > 0)
     .map(([title, lines]) => [...(title === "" ? [] : [title]), ...lines].join("\n"))

@@ -58,7 +58,7 @@ export const COMMANDS: Commands = {
     load: () => import("./mcp.ts"),
   },
   help: {
-    summary: "Help on a command, a runbook or a step type",
+    summary: "Help on a command, a runbook or a step type, or on writing runbooks",
     usage: "[<name>]",
     load: () => import("./help.ts"),
   },

@@ -2,6 +2,7 @@ import { offMessage } from "../../check/messages.ts";
 import { PgdbaError, toPgdbaError } from "../../errors.ts";
 import { suggest } from "../../shared/suggest.ts";
 import type { Json, JsonObject, StepRegistry, StepType } from "../../types.ts";
+import { AUTHORING, authoringHelp } from "../../view/authoring-help.ts";
 import { columns, commandHelp, mainHelp, paragraphs, runbookHelp } from "../../view/help.ts";
 import { stepFacts, stepFactsInWords } from "../../view/step-facts.ts";
 import { wrap } from "../../view/text.ts";
@@ -16,7 +17,7 @@ import { roomOf, textResult } from "../help-text.ts";
 export default {
   name: "help",
   place: 10,
-  summary: "Help on a command, a runbook or a step type",
+  summary: "Help on a command, a runbook or a step type, or on writing runbooks",
   usage: "[<name>]",
   takes: "topic",
   async run(front, parsed, words, known) {
@@ -60,11 +61,14 @@ export default {
       );
     }
     const below = entries.filter((one) => one.name.startsWith(`${name}/`));
+    if (below.length === 0 && words.every((word) => AUTHORING.includes(word)))
+      return textResult("help", authoringHelp(roomOf(front)));
     if (below.length === 0)
       throw unknown(words.join(" "), [
         ...Object.keys(known),
         ...entries.map((one) => one.name),
         ...registry.names(),
+        ...AUTHORING,
       ]);
     const commands = await Promise.all(
       below.map(async (one) => ({

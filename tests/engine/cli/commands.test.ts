@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FIRST_RUNBOOK } from "../../../engine/view/authoring-help.ts";
 import { inProcess } from "../../support/in-process.ts";
 
 setDefaultTimeout(300_000);
@@ -33,6 +35,25 @@ test("show and help tell of one runbook, of a step type and of all", async () =>
   expect(JSON.stringify(await data("help", "sql.query"))).toContain("sql.query");
   expect(JSON.stringify(await data("help", "list"))).toContain("list");
   expect((await data("help", "steps", "--full")).steps.length).toBeGreaterThan(100);
+});
+
+test("help tells whoever wants to write a runbook where it goes, one to begin with, and where the rest stands", async () => {
+  const root = join(import.meta.dir, "../../..");
+  for (const words of [["runbook"], ["authoring"], ["writing", "runbooks"]]) {
+    const { help } = await data("help", ...words);
+    for (const told of ["pgdba lint ", "pgdba test ", "pgdba help steps", "pgdba schema --out"])
+      expect([words, told, help.includes(told)]).toEqual([words, told, true]);
+    const docs: string[] = help.match(/docs\/[a-z]+\.md/g);
+    expect(docs).toContain("docs/authoring.md");
+    expect(docs.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+    expect(help).toContain(FIRST_RUNBOOK.trimEnd());
+  }
+  expect((await data("help")).help).toContain("pgdba help authoring");
+  await Bun.write(join(home, "own/team/big-tables.yaml"), FIRST_RUNBOOK);
+  const linted = await data("lint", "team/big-tables", "--runbooks", join(home, "own"));
+  expect(linted).toMatchObject({ checked: 1, errors: 0, warnings: 0 });
+  const { envelope } = await inProcess(["help", "authorng"], { PGDBA_HOME: home });
+  expect(envelope.error?.hint).toBe("Did you mean `pgdba help authoring`?");
 });
 
 test("lint, test and runs work on what is built in", async () => {
