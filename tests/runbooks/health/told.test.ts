@@ -8,8 +8,10 @@ describe.each([13, 18] as const)("what findings say in PostgreSQL %d", (version)
   beforeAll(async () => {
     server = await startServer({ version });
     const client = await clientOf(server);
+    await client.query("create database frozen");
     await client.query(`grant create on schema public to public; create role app;
       alter role app set application_name = 'shop'; alter role app set random_page_cost = 40; alter role app set work_mem = '8MB';
+      alter database frozen set default_transaction_read_only = on;
       create table its_own (id int)`);
     await client.end();
   }, 300_000);
@@ -26,10 +28,25 @@ describe.each([13, 18] as const)("what findings say in PostgreSQL %d", (version)
     expect(flat(report.findings).map(({ severity, message }) => [severity, message])).toEqual([
       [
         "warning",
+        "database frozen has default_transaction_read_only = on, the server off: all writes are refused",
+      ],
+      [
+        "warning",
         "role app has random_page_cost = 40, the server 4: the planner takes indexes for far too dear and reads whole tables instead",
       ],
       ["info", "role app has application_name = shop"],
       ["info", "role app has work_mem = 8MB, the server 4096 kB"],
     ]);
+    // Only what does harm and nothing else is taken out by a command; the others may guard something.
+    const given = flat(report.findings).filter(
+      ({ remedy }) => remedy.sql !== null || remedy.command !== null,
+    );
+    expect(given.map(({ object, remedy }) => [object, remedy.sql])).toEqual([
+      ["random_page_cost of role app", "alter role app reset random_page_cost;"],
+    ]);
+    const told = flat(report.findings).find(({ object }) => object === "work_mem of role app");
+    expect(told?.remedy.text).toEndWith(
+      "a person takes it out (alter role app reset work_mem;). New sessions then have 4096 kB instead of 8MB, unless another role or database setting wins.",
+    );
   }, 300_000);
 });

@@ -23,6 +23,12 @@ const TRIALS: Trial[] = [
       'warning work_mem of database "D;b"',
       'warning zero_damaged_pages of database "D;b"',
     ],
+    // What may be there for a reason is a person's to take out, by the statement that the text tells.
+    remedy: {
+      told: /Leave it where it is meant: .* a person takes it out \(alter role .+ reset .+;\)\. New sessions then have /,
+      also: true,
+      does: ({ query }, { remedy }) => query(/\((alter .+;)\)\. New/.exec(`${remedy.text}`)![1]!),
+    },
     async leaves({ query }) {
       const left = await query("select unnest(setconfig) as setting from pg_db_role_setting");
       if (left.length !== 1 || left[0].setting !== "search_path=app")
