@@ -209,6 +209,17 @@ describe.each(VERSIONS_HERE)("subscriptions of PostgreSQL %d", (version) => {
     await until(one, ({ state }) => state === "disabled");
     const { command, advice } = await one();
     expect([command, advice]).toEqual([null, expect.stringContaining("its CONTEXT names")]);
+    // So does the finding: to enable it comes after the error.
+    const [off] = (await subscriber.run(["health", "check", "--only", "subscription-disabled"]))
+      .envelope.data.findings;
+    expect(off.message).toMatch(
+      /is disabled; it has met \d+ errors?, and one is enough to disable it \(disable_on_error\)$/,
+    );
+    expect(off.remedy).toMatchObject({
+      text: expect.stringMatching(/^First the error: .* Only then enable it/),
+      sql: null,
+      runbook: "subscription/list",
+    });
     const wrong = await skip("FF/0", "--confirmed", "Feed;1");
     expect([wrong.exit, wrong.envelope.error.message]).toEqual([
       5,
