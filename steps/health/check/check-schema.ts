@@ -11,7 +11,7 @@ const SQL: JsonSchema = {
   minLength: 1,
   "x-lang": "static",
   description:
-    'One SELECT on the catalogues that only reads, as `sql.query` does: one row per thing to judge or to name as `unseen`. Compared columns must not be null. Put the rows first that are judged worst, LIMIT them, and give count(*) over () as total; where rows are ordered by something else, LIMIT 2000. Only pg_catalog is on the search path; `:"extension"` stands for the schema of `extension`, which is searched too where it is not named so',
+    'One SELECT on the catalogues that only reads, as `sql.query` does: one row per thing to judge or to name as `unseen`. Compared columns must not be null. In a column `comment` stands what the comment of the object says: where there is one, the finding gives nothing to run that changes anything. Put the rows first that are judged worst, LIMIT them, and give count(*) over () as total; where rows are ordered by something else, LIMIT 2000. Only pg_catalog is on the search path; `:"extension"` stands for the schema of `extension`, which is searched too where it is not named so',
 };
 const condition = (word: string): JsonSchema => ({
   type: "string",

@@ -50,6 +50,8 @@ export interface Manners {
   yes: ReadonlySet<string>;
   /** Those that only a primary takes. */
   primary: ReadonlySet<string>;
+  /** Those that only look. */
+  reads: ReadonlySet<string>;
 }
 
 export async function mannersOf(
@@ -65,12 +67,14 @@ export async function mannersOf(
   }
   const yes = new Set<string>();
   const primary = new Set<string>();
+  const reads = new Set<string>();
   for (const name of names) {
     const { risk, needs, confirms } = await outlineOf(library, name);
+    if (risk === "read") reads.add(name);
     if (risk === "disruptive" && !confirms) yes.add(name);
     if (needs.includes("primary")) primary.add(name);
   }
-  return { yes, primary };
+  return { yes, primary, reads };
 }
 
 /** Reading the documents of all of them would take longer than asking the server. */
@@ -98,7 +102,7 @@ export function remedyOf(
   ctx: StepContext,
   { remedy = {}, scope }: Check,
   vars: Vars,
-  manners: Manners = { yes: new Set(), primary: new Set() },
+  manners: Manners = { yes: new Set(), primary: new Set(), reads: new Set() },
 ): Remedy {
   const facts = vars.server;
   const render = (source = ""): string => ctx.render(source, vars).trim();
@@ -120,7 +124,7 @@ export function remedyOf(
         database: databaseOf(its, render(remedy.database), scope, facts),
       },
     );
-  return {
+  return unlessMeant(vars.row, manners, {
     text: texts.filter((text) => text !== "").join(" ") || null,
     sql: statements.join("\n") || null,
     runbook,
@@ -134,6 +138,26 @@ export function remedyOf(
     }),
     by_hand:
       remedy.by_hand === undefined ? null : (ctx.evaluate(remedy.by_hand, vars) as string | null),
+  });
+}
+
+/**
+ * What an object's comment says, no program understands: that a trigger must stay off, say. Where there is one, a person or an agent
+ * reads it before anything is changed, and is given nothing to run but what looks.
+ */
+function unlessMeant({ comment }: JsonObject, { reads }: Manners, remedy: Remedy): Remedy {
+  if (typeof comment !== "string" || comment === "") return remedy;
+  const { text, sql, runbook, also } = remedy;
+  const changing = runbook !== null && !reads.has(runbook);
+  if (sql === null && !changing && also.every((one) => reads.has(one.runbook))) return remedy;
+  const name = changing ? runbook.replace("/", " ") : null;
+  const named = name === null || text?.includes(name) === true ? "" : ` (${name})`;
+  return {
+    ...remedy,
+    text: `Read its comment first: it may be so on purpose, and nothing that changes it stands here to be run. Where it is not: ${text ?? ""}${named}`,
+    sql: null,
+    also: also.filter((one) => reads.has(one.runbook)),
+    ...(changing ? { ...NO_RUNBOOK, command: null } : {}),
   };
 }
 

@@ -18,13 +18,14 @@ const FACTS = {
 function told(
   remedy: NonNullable<Check["remedy"]>,
   facts: Partial<Facts> = {},
-  { row = {}, scope, disruptive = [], primary = [], ...target }: Around = {},
+  { row = {}, scope, disruptive = [], primary = [], reads = [], ...target }: Around = {},
 ) {
   const vars = { row, params: {}, server: { ...FACTS, ...facts } };
   const check = { remedy, scope } as Check;
   return remedyOf(fakeContext({ target }), check, vars, {
     yes: new Set(disruptive),
     primary: new Set(primary),
+    reads: new Set(reads),
   });
 }
 
@@ -33,6 +34,7 @@ interface Around {
   scope?: "database";
   disruptive?: string[];
   primary?: string[];
+  reads?: string[];
   flags?: string[];
   cluster?: string;
 }
@@ -193,4 +195,30 @@ test("what asks for a name once more is not answered ahead, and what needs a pri
     ["session/terminate"],
     ["prepared/rollback", "role/set"],
   ]);
+});
+
+test("what has a comment may be so on purpose: nothing is given to run that changes it", () => {
+  const remedy = {
+    text: "Enable it.",
+    sql: "alter table t enable trigger a;",
+    runbook: "table/trigger-enable",
+    params: "{'table': 't'}",
+    also: [
+      { text: "Drop it", runbook: "index/drop", params: "{'index': 'i'}" },
+      { text: "Look", runbook: "index/list", params: "{'index': 'i'}" },
+    ],
+  };
+  expect(told(remedy, {}, { row: { comment: "" } }).sql).toBe(remedy.sql);
+  const reads = ["index/list"];
+  const held = told(remedy, {}, { row: { comment: "stays off" }, reads });
+  expect(held).toMatchObject({ sql: null, runbook: null, params: null, command: null });
+  expect(held.text).toBe(
+    "Read its comment first: it may be so on purpose, and nothing that changes it stands here to be run. Where it is not: Enable it. (table trigger-enable)",
+  );
+  expect(held.also.map(({ runbook }) => runbook)).toEqual(["index/list"]);
+  const looks = { text: "Look first.", runbook: "index/list", params: "{'index': 'i'}" };
+  expect(told(looks, {}, { row: { comment: "stays" }, reads })).toMatchObject({
+    text: "Look first.",
+    runbook: "index/list",
+  });
 });
