@@ -96,6 +96,19 @@ describe.each(VERSIONS_HERE)("where the disk space went in PostgreSQL %d", (vers
     // What came later counts; an estimate by pages is a little off, and one row by itself may be counted twice.
     expect(Math.abs(rows.grown - 9417)).toBeLessThan(1500);
     expect(Math.abs(rows.of_one_page - 6001)).toBeLessThan(3);
+    const only = "table-without-key,fk-without-index,autovacuum-off-table";
+    await loads.query("ALTER TABLE vacuumed SET (autovacuum_enabled = off)");
+    await loads.query("CREATE TABLE referenced (n int PRIMARY KEY)");
+    await loads.query("INSERT INTO referenced SELECT n FROM analysed");
+    await loads.query("ALTER TABLE analysed ADD FOREIGN KEY (n) REFERENCES referenced");
+    const thresholds = '{"fk-without-index": {"warning": 1000}}';
+    const words = ["health", "check", "--only", only, "--thresholds", thresholds];
+    const { findings } = (await server.run(words)).envelope.data;
+    const said = (check: string, table: string) =>
+      findings.find((one: any) => one.check === check && one.message.includes(table)).message;
+    expect(said("table-without-key", "public.analysed")).toContain("(3417 rows)");
+    expect(said("fk-without-index", "public.analysed")).toContain(", 3417 rows");
+    expect(said("autovacuum-off-table", "public.vacuumed")).toContain("(3417 rows)");
     await loads.query("SELECT pg_stat_reset()");
     const { envelope: anew } = await server.run(["disk", "usage", "--limit", "200", "--full"]);
     expect(anew.data.tables.find((one: any) => one.name === "vacuumed").rows).toBe(3417);
