@@ -11,7 +11,7 @@ describe.each([13, 18] as const)("what findings say in PostgreSQL %d", (version)
     await client.query("create database frozen");
     await client.query(`grant create on schema public to public; create role app;
       alter role app set application_name = 'shop'; alter role app set random_page_cost = 40; alter role app set work_mem = '8MB';
-      alter database frozen set default_transaction_read_only = on;
+      alter database frozen set default_transaction_read_only = on; alter database postgres set zero_damaged_pages = on;
       create table its_own (id int)`);
     await client.end();
   }, 300_000);
@@ -34,6 +34,8 @@ describe.each([13, 18] as const)("what findings say in PostgreSQL %d", (version)
         "warning",
         "role app has random_page_cost = 40, the server 4: the planner takes indexes for far too dear and reads whole tables instead",
       ],
+      // The comment that initdb gives it is nobody's.
+      ["warning", "database postgres has zero_damaged_pages = on: damaged pages pass unseen"],
       ["info", "role app has application_name = shop"],
       ["info", "role app has work_mem = 8MB, the server 4096 kB"],
     ]);
@@ -43,6 +45,10 @@ describe.each([13, 18] as const)("what findings say in PostgreSQL %d", (version)
     );
     expect(given.map(({ object, remedy }) => [object, remedy.sql])).toEqual([
       ["random_page_cost of role app", "alter role app reset random_page_cost;"],
+      [
+        "zero_damaged_pages of database postgres",
+        "alter database postgres reset zero_damaged_pages;",
+      ],
     ]);
     const told = flat(report.findings).find(({ object }) => object === "work_mem of role app");
     expect(told?.remedy.text).toEndWith(

@@ -44,9 +44,12 @@ describe.each(VERSIONS_HERE)("disabled triggers of PostgreSQL %d", (version) => 
     expect([locked.success, await disabled()]).toEqual([false, 3]);
     const look = ["health", "check", "--only", "trigger-disabled"];
     const findings = (await server.run(look)).envelope.data.findings;
-    expect(findings.map((one: any) => one.remedy.runbook)).toEqual(
-      Array(3).fill("table/trigger-enable"),
-    );
+    // One that may be off on purpose is left to whoever has read its comment.
+    expect(findings.map((one: any) => one.remedy.runbook)).toEqual([
+      "table/trigger-enable",
+      "table/trigger-enable",
+      null,
+    ]);
     expect(findings.map((one: any) => one.message).join()).toContain(
       "its comment: Off during the import, Ann",
     );

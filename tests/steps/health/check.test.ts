@@ -207,6 +207,7 @@ test("what comes with pgdba would be let through by the rule for everybody's, bu
   }
   expect([...refused].toSorted()).toEqual([
     "freeze-overdue step_refused",
+    "sequence-behind step_refused",
     "sequence-exhausted step_refused",
   ]);
 });
