@@ -181,7 +181,7 @@ export default dashboard(
         {
           title: "Checkpoints within an hour",
           description:
-            "Requested ones come from the amount of WAL: max_wal_size is too small for them",
+            "Of members that were no standby within it. Requested ones come from the amount of WAL: max_wal_size is too small for them",
           unit: "none",
         },
         [

@@ -261,6 +261,17 @@ export const PERFORMANCE: Case[] = [
   },
   {
     alert: "CheckpointsRequested",
+    when: "on a standby, which counts the restartpoints that it could not make",
+    series: {
+      "pg_replication_is_replica pg1": 1,
+      "pg_stat_bgwriter_checkpoints_req_total pg1": "0+0.3",
+      "pg_stat_bgwriter_checkpoints_timed_total pg1": 0,
+    },
+    after: "80m",
+    fires: [],
+  },
+  {
+    alert: "CheckpointsRequested",
     when: "all of three: a backup asked for them",
     series: {
       "pg_stat_checkpointer_num_requested_total pg1": "0+0.0125",
