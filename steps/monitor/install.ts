@@ -26,6 +26,8 @@ const POLL_MS = 500;
 const RETENTION = "15d";
 const OVER_FILE = `${FOLDER}/thresholds.json`;
 const SERVICES_FILE = `${FOLDER}/services.json`;
+/** What the programs were told to read last: a run that died may have put files, and told nobody. */
+const TOLD_FILE = `${FOLDER}/told`;
 
 export default defineStep({
   type: "monitor.install",
@@ -123,11 +125,17 @@ targets that have not.`,
       // Where one runs, its own step tells whom to ask.
       if (!grafana) read.set(GRAFANA_TARGETS, json(grafanaTargets(cluster, node, null)));
       const put = await putFiles(nodes, node, read);
+      const [toldPgdba, toldAll] = ((await textOf(nodes, node, TOLD_FILE)) ?? "").split(" ");
+      const ofPgdba = digestOf([...read].filter(([path]) => isOfPgdba(path)));
+      const all = digestOf([...read, ...runs]);
       // Those that run are the former, or have read what was there before; they are started again.
-      if (isOther || put.some(isOfPgdba)) await must(nodes, node, END_PGDBA);
+      if (isOther || put.some(isOfPgdba) || toldPgdba !== ofPgdba)
+        await must(nodes, node, END_PGDBA);
       put.push(...(await putFiles(nodes, node, runs)));
-      if (put.length === 0 && !isOther && !isRenewed) ctx.unchanged();
-      if (put.length > 0) await reload(nodes, node);
+      if (put.length > 0 || toldAll !== all) {
+        await reload(nodes, node);
+        await putFiles(nodes, node, new Map([[TOLD_FILE, `${ofPgdba} ${all}`]]));
+      } else if (!isOther && !isRenewed) ctx.unchanged();
       const seen = await settled(ctx, nodes, node, milliseconds(wait) ?? 0, ports.prometheus);
       return { node, files: put, ...seen };
     });
@@ -136,6 +144,11 @@ targets that have not.`,
     return { node, puts: Object.keys(RULE_FILES).map((name) => `${RULES}/${name}`) };
   },
 });
+
+const digestOf = (files: readonly (readonly [string, string])[]): string =>
+  new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify(files.toSorted(([one], [other]) => (one < other ? -1 : 1))))
+    .digest("hex");
 
 interface Wish {
   entry: ClusterEntry;

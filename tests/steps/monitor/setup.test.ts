@@ -471,6 +471,15 @@ test("a node is told what to do: no password is in it, what is right already sta
       "http://people/hook",
     );
     expect(world.ran.some((line) => line.includes("pkill"))).toBe(false);
+    // A run that died when it had put all, and told nobody: what is right already has not been read.
+    for (const told of ["", "former former"]) {
+      world.files.set("/var/lib/pgdba/monitor/told", told);
+      world.ran.length = 0;
+      const [cut, ended] = await run({});
+      expect([cut["files"], ended.recorded.unchanged]).toEqual([[], 0]);
+      expect(world.ran.filter((line) => line.includes("pkill")).length).toBe(2);
+    }
+    expect((await run({}))[1].recorded.unchanged).toBe(1);
     // Programs that log in by a former password are given the one that the role has, and begin anew.
     expect(world.secrets.get(KEPT)).toBe(password);
     world.secrets.set(KEPT, "former").set(USED, "former");
