@@ -17,6 +17,8 @@ const WORTH_READING = 250;
 const DEPTHS = [7, 6, 5, 4, 3];
 /** No text is cut shorter, in characters. */
 const SHORTEST_TEXT = 64;
+/** No text is cut shorter so that an entry of a list stays: a command of usual length stays whole. */
+const WHOLE_TEXT = 500;
 /** Places that are told by name; what was left out at others is added up. */
 const MOST_PLACES = 15;
 
@@ -26,7 +28,7 @@ export type LeftOut = Record<string, number>;
 /**
  * The envelope within `max` bytes of JSON. First go the steps of the run that went well; then lists, texts and large maps are cut to a common
  * length in bytes, the longest that fits, so that the longest are cut and the short ones stay whole. An entry counts without the lists in it. Where that leaves
- * too little of each, the deepest levels go.
+ * too little of each, the deepest levels go. A long text is cut shorter before an entry goes: it holds the figures that they stand beside.
  * Lists keep their beginning: what is worst, newest or largest stands first in answers of ours.
  */
 export function bound(envelope: Envelope, max: number): { envelope: Envelope; left: LeftOut } {
@@ -120,10 +122,12 @@ interface Cut {
 interface Limits {
   length: number;
   depth: number;
+  /** The length of texts where it is less than the common one: those in the entries of a list. */
+  text?: number;
 }
 
 function cut(value: Json, limits: Limits, place: string, depth: number): Cut {
-  if (typeof value === "string") return cutText(value, limits.length, place);
+  if (typeof value === "string") return cutText(value, limits.text ?? limits.length, place);
   if (Array.isArray(value)) return cutList(value, limits, place, depth);
   if (isMapping(value)) return cutMap(value, limits, place, depth);
   const size = sizeOf(value);
@@ -143,8 +147,31 @@ function cutText(text: string, length: number, place: string): Cut {
   return { value, size: now, own: now, left: { [`${place} (characters)`]: rest } };
 }
 
-function cutList(list: readonly Json[], limits: Limits, place: string, depth: number): Cut {
-  const length = depth > limits.depth ? 0 : limits.length;
+/** How long texts in the entries of a list may be, so that all entries fit; else so that one takes no room of many. */
+function textsWithin(entries: readonly Json[], length: number): number {
+  const shortest = Math.max(SHORTEST_TEXT, Math.min(WHOLE_TEXT, length >> 1));
+  for (let text = length; text > shortest; text >>= 1) if (fit(entries, length, text)) return text;
+  return fit(entries, length, shortest) ? shortest : Math.max(shortest, length >> 3);
+}
+
+/** True when the entries fit without the lists in them, which are cut by themselves. */
+function fit(entries: readonly Json[], length: number, text: number): boolean {
+  let own = 2;
+  return entries.every((entry) => (own += ownSize(entry, text) + 1) <= length);
+}
+
+function ownSize(value: Json, text: number): number {
+  if (typeof value === "string") return cutText(value, text, "").own;
+  if (Array.isArray(value)) return 0;
+  if (!isMapping(value)) return sizeOf(value);
+  const entries = Object.entries(value);
+  if (entries.length > MOST_FIELDS) return 0;
+  return entries.reduce((sum, [key, one]) => sum + sizeOf(key) + 2 + ownSize(one, text), 2);
+}
+
+function cutList(list: readonly Json[], all: Limits, place: string, depth: number): Cut {
+  const length = depth > all.depth ? 0 : all.length;
+  const limits = { ...all, text: textsWithin(list, length) };
   const kept: Json[] = [];
   const left: LeftOut = {};
   let [size, own] = [2, 2];
@@ -160,11 +187,12 @@ function cutList(list: readonly Json[], limits: Limits, place: string, depth: nu
   return { value: kept, size, own: 0, left };
 }
 
-function cutMap(map: JsonObject, limits: Limits, place: string, depth: number): Cut {
+function cutMap(map: JsonObject, all: Limits, place: string, depth: number): Cut {
   const entries = Object.entries(map);
-  const isDeep = depth > limits.depth;
+  const isDeep = depth > all.depth;
   const isLong = isDeep || (entries.length > MOST_FIELDS && depth > 1);
-  const length = isDeep ? 0 : limits.length;
+  const length = isDeep ? 0 : all.length;
+  const limits = isLong ? { ...all, text: textsWithin(Object.values(map), length) } : all;
   const kept: [string, Json][] = [];
   const left: LeftOut = {};
   let [size, own] = [2, 2];

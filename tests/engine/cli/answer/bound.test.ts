@@ -52,6 +52,29 @@ test("where little is to be told of what was left out, its room holds more of th
   expect(data.found.length).toBe(21);
 });
 
+test.each([MAX_ANSWER, 4_000])(
+  "a long text is cut, and not the entry with the figures beside it: %d",
+  (max) => {
+    const sql = `INSERT INTO t VALUES ${"(1, 'é'), ".repeat(6_000)}`;
+    const one = cut({ changed: [{ sql, command: "INSERT", rows: 6_000, returned: [] }] }, max);
+    expect(one.data.changed).toMatchObject([{ command: "INSERT", rows: 6_000, returned: [] }]);
+    expect(one.data.changed[0].sql).toMatch(/^INSERT INTO t .*… \(\d+ more characters\)$/);
+    expect(Object.keys(one.left)).toEqual(["changed.sql (characters)"]);
+    expect(one.size).toBeWithin(max / 4, max + 1);
+    // Of several each has its figure, also where they stand in the preview of a step.
+    const few = rows(4, (n) => ({ sql: n === 1 ? "DELETE FROM t" : sql, rows: n }));
+    const steps = [{ path: "rows", status: "previewed", preview: { changes: few } }];
+    const { data, size } = cut({ run: { steps } }, max);
+    expect(data.run.steps[0].preview.changes.map((row: any) => row.rows)).toEqual([0, 1, 2, 3]);
+    expect(data.run.steps[0].preview.changes[1].sql).toBe("DELETE FROM t");
+    expect(size).toBeLessThanOrEqual(max);
+    // The same of a large map, which is a list by another name.
+    const map = Object.fromEntries(rows(50, (n) => [`k${n}`, n === 0 ? sql : n] as any) as any);
+    const large = cut({ map }, max);
+    expect(Object.keys(large.data.map)).toHaveLength(50);
+  },
+);
+
 test("lists within lists: each of a few keeps its beginning", () => {
   const { data, left } = cut({ groups: rows(3, (g) => ({ g, items: rows(2_000, (n) => n) })) });
   expect(data.groups).toHaveLength(3);
