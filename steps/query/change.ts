@@ -7,6 +7,7 @@ import { UNSEEN } from "../../providers/postgres/guard/pending.ts";
 import { readStatement, type Statement } from "../../providers/postgres/guard/statement.ts";
 import type { Run } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
+import { expectedOf } from "./expected.ts";
 import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { milliseconds, session } from "../sql/session.ts";
 import { maskedRows, refuseSecrets } from "./secret.ts";
@@ -31,13 +32,16 @@ change just as many rows as \`rows\` says: else nothing is changed, and the erro
 writes, for the server does not count its rows. What a statement itself calls must only read, by the rules of \`query.rows\`, so that nothing is done but to rows; catalogues with passwords are
 refused, and what looks like a password is masked, as there.
 
-Defaults and triggers act as ever, with the rights of the session, or of \`role\`. There is no way back but a statement of one's own. After a crash \`resume\` can't know whether it was committed.`,
+Defaults and triggers act as ever, with the rights of the session, or of \`role\`. There is no way back but a statement of one's own. A plan runs none of it: the planner tells for each statement how many rows it expects it to touch, as all stands before the first of them, and the catalogues which
+triggers and foreign keys would act on it. After a crash \`resume\` can't know whether it was committed.`,
   example: `- query.change:
     sql: \${params.sql}
     rows: \${params.rows}
 `,
   effect: "change",
   oneAct: true,
+  // An estimate is another one after the next ANALYZE.
+  varies: ["expected"],
   idempotent: false,
   risk: "disruptive",
   locks: "none",
@@ -107,12 +111,11 @@ Defaults and triggers act as ever, with the rights of the session, or of \`role\
       signal: ctx.signal,
     };
     return pg.transaction(options, async (run) => {
-      if ((input.role ?? null) !== null) await run(`SET LOCAL ROLE ${quoteIdent(input.role!)}`);
+      await actAs(run, input.role);
       const changed = [];
       for (const [at, statement] of statements.entries()) {
         const sql = statement.text;
-        await refuseSystem(run, statement.target);
-        await refuseActing(run, statement);
+        await refuseWhatActs(run, statement);
         const { command, row_count, rows } = await run(sql, [], { maxRows: MAX_ROWS, drain: true });
         if (row_count !== input.rows[at]) throw otherRows(sql, input.rows[at]!, row_count);
         changed.push({ sql, command, rows: row_count, returned: maskedRows(rows as JsonObject[]) });
@@ -120,11 +123,36 @@ Defaults and triggers act as ever, with the rights of the session, or of \`role\
       return { changed };
     });
   },
-  async plan(_ctx, input): Promise<Json> {
-    await statementsOf(input);
-    return input.sql.map((sql, at) => ({ sql, rows: input.rows[at]! }));
+  async plan(ctx, input): Promise<Json> {
+    const statements = await statementsOf(input);
+    const pg = await session(ctx);
+    const options = {
+      readOnly: true,
+      timeoutMs: milliseconds(input.timeout ?? "1m"),
+      lockTimeoutMs: milliseconds(input.lock_timeout ?? LOCK_TIMEOUT),
+      signal: ctx.signal,
+    };
+    const expected: Json[] = await pg.transaction(options, async (run) => {
+      await actAs(run, input.role);
+      const found = [];
+      for (const statement of statements) {
+        await refuseWhatActs(run, statement);
+        found.push(await expectedOf(run, statement.text));
+      }
+      return found;
+    });
+    return { expected, changes: input.sql.map((sql, at) => ({ rows: input.rows[at]!, sql })) };
   },
 });
+
+async function actAs(run: Run, role: string | null | undefined): Promise<void> {
+  if ((role ?? null) !== null) await run(`SET LOCAL ROLE ${quoteIdent(role!)}`);
+}
+
+async function refuseWhatActs(run: Run, statement: Change): Promise<void> {
+  await refuseSystem(run, statement.target);
+  await refuseActing(run, statement);
+}
 
 interface Change extends Statement {
   /** The table that it writes to. */

@@ -84,6 +84,60 @@ describe.each(VERSIONS_HERE)("rows are changed on PostgreSQL %s", (version) => {
     ]);
   });
 
+  test("a plan tells how many rows are expected, and what acts on them, as the role", async () => {
+    await ask(`CREATE TABLE IF NOT EXISTS parted (k int REFERENCES customers ON DELETE CASCADE, n int) PARTITION BY RANGE (n);
+      CREATE TABLE IF NOT EXISTS parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (500);
+      CREATE TABLE IF NOT EXISTS parted_2 PARTITION OF parted FOR VALUES FROM (500) TO (1000);
+      INSERT INTO parted SELECT 1, n FROM generate_series(0, 999) n; ANALYZE parted; ANALYZE customers; ANALYZE clerks`);
+    const plan = (...words: string[]) => server.run(["query", "change", ...words, "--plan"]);
+    const expected = async (...words: string[]) =>
+      (await plan(...words)).envelope.data.run.steps[0].preview.expected;
+    const texts = [
+      "WITH few AS (SELECT k FROM parted) UPDATE parted SET n = n WHERE n < 100",
+      "INSERT INTO customers VALUES (2001, 'a'), (2002, 'b') ON CONFLICT (id) DO UPDATE SET name = 'c'",
+      "DELETE FROM customers",
+    ];
+    const words = texts.flatMap((sql, at) => (at === 0 ? [sql] : ["--sql", sql]));
+    const [part, insert, remove] = await expected(...words, "--rows", "1,2,3");
+    expect(part).toMatchObject({ table: "public.parted" });
+    expect(part.rows_estimated).toBeWithin(50, 200);
+    expect(insert).toEqual({ rows_estimated: 2, table: "public.customers" });
+    expect(remove.rows_estimated).toBeWithin(15, 40);
+    expect(remove.cascades).toEqual(["public.parted (parted_k_fkey): DELETE"]);
+    const [clerks] = await expected("UPDATE clerks SET n = 2", "--rows", "1", "--as-role", "clerk");
+    expect(clerks).toEqual({
+      rows_estimated: 1,
+      table: "public.clerks",
+      triggers: ["noted of clerks: public.noted()"],
+    });
+    const { envelope } = await plan("DELETE FROM clerks", "--rows", "1", "--as-role", "clerk");
+    expect(envelope.error.code).toBe("insufficient_privilege");
+    expect((await plan("UPDATE notes SET note = acts()", "--rows", "1")).envelope.error.code).toBe(
+      "step_refused",
+    );
+    expect(await ask("SELECT count(*)::int AS n FROM customers WHERE id > 2000")).toEqual([
+      { n: 0 },
+    ]);
+    await ask("DROP TABLE parted");
+  });
+
+  test("a long statement leaves room for how many rows it changed, and would change", async () => {
+    const values = Array.from({ length: 6_000 }, (_, n) => `(${n + 5_000}, 'x${n}')`);
+    const words = [`INSERT INTO customers VALUES ${values.join(", ")}`, "--rows", "6000"];
+    const plan = await server.run(["query", "change", ...words, "--plan"]);
+    expect(plan.envelope.data.run.steps[0].preview).toMatchObject({
+      expected: [{ rows_estimated: 6_000, table: "public.customers" }],
+      changes: [{ rows: 6_000, sql: expect.stringMatching(/^INSERT .*more characters\)$/) }],
+    });
+    for (const more of [[], ["--brief"]]) {
+      const { envelope } = await change(...words, ...more);
+      expect(envelope.data.changed).toMatchObject([
+        { command: "INSERT", rows: 6_000, sql: expect.stringMatching(/more characters\)$/) },
+      ]);
+      await ask("DELETE FROM customers WHERE id >= 5000");
+    }
+  });
+
   test("triggers act with the rights of the role that is given", async () => {
     await change("UPDATE clerks SET n = 2", "--rows", "1", "--as-role", "clerk");
     expect(await ask("SELECT by_role FROM log")).toEqual([{ by_role: "clerk" }]);
