@@ -27,7 +27,8 @@ export default defineStep({
 its text (\`sql\`) or by its \`queryid\` in pg_stat_statements. Parameters (\`$1\`) are planned for any value, or with \`params\` for those.
 Where the server can't tell a parameter's type from the text, usual types are tried; a warning names those that it was planned with.
 
-With \`role\` it is looked at as a session of that role would run it: by its rights and row security, its search_path and the planner settings that are set for it.
+With \`role\` it is looked at as a session of that role would run it: by its rights and row security, its search_path and the planner and custom settings that are set for it. A custom setting, such as one that a policy reads with
+\`current_setting('app.tenant')\`, is given in \`settings\` as well.
 
 Without \`analyze\` the statement is only planned, by which its estimates can't be judged; that is refused where planning itself would run somebody's function that is
 said not to be volatile and does what such a function may not. With it, it is executed in a transaction that is always rolled back, under the
@@ -78,13 +79,13 @@ tables takes.`,
         type: ["string", "null"],
         minLength: 1,
         description:
-          "With the rights, row security, search_path and planner settings of this role.",
+          "With the rights, row security, search_path, planner and custom settings of this role.",
       },
       settings: {
         type: "object",
         additionalProperties: { type: "string" },
         description:
-          "Planner settings for this statement alone: {work_mem: 64MB, enable_seqscan: 'off'}",
+          "Planner settings for this statement alone, and custom ones, which have a dot: {work_mem: 64MB, enable_seqscan: 'off', app.tenant: '77'}",
       },
     },
   },

@@ -8,14 +8,15 @@ import { IS_PLANNER, MORE } from "./planner-settings.ts";
 const ROLE = `SELECT pg_catalog.pg_has_role(r.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may
   FROM pg_catalog.pg_roles r WHERE r.rolname = $1`;
 
-/** Of each setting that shapes a plan, or what is seen of a table, the one that a session of the role would begin with: of the role in this database, of the role, of the database, of all. */
+/** Of each setting that shapes a plan, or what is seen of a table, as custom ones do that policies read, the one that a session of the role would begin with: of the role in this database, of the role, of the database, of all. */
 const SETTINGS = `SELECT DISTINCT ON (s.name) s.name, s.value, s.own
   FROM (SELECT lower(split_part(c, '=', 1)) AS name, substr(c, strpos(c, '=') + 1) AS value, d.setrole <> 0 AS own,
       d.setrole <> 0 AS narrow, d.setdatabase <> 0 AS here
     FROM pg_catalog.pg_db_role_setting d CROSS JOIN unnest(d.setconfig) c
     WHERE d.setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1))
       AND d.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))) s
-  JOIN pg_catalog.pg_settings p ON p.name = s.name AND (${IS_PLANNER("$2")} OR p.name = 'row_security')
+  LEFT JOIN pg_catalog.pg_settings p ON p.name = s.name
+  WHERE ${IS_PLANNER("$2")} OR p.name = 'row_security' OR p.name IS NULL AND s.name LIKE '%.%'
   ORDER BY s.name, s.narrow DESC, s.here DESC`;
 
 /** Settings that this connection has by its own role. */

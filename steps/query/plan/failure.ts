@@ -24,6 +24,7 @@ export async function inWords(error: unknown, about: About): Promise<unknown> {
   if (!(error instanceof PgdbaError)) return error;
   const state = sqlstateOf(error);
   if (state === "42501") return denied(error, about);
+  if (state === "42704" && lacksSetting(error)) return withHint(error, givingSetting(error));
   const elsewhere = state === "42P01" ? await otherSchemas(about) : null;
   if (elsewhere !== null) return withHint(error, elsewhere);
   const unknown = parametersOf(error);
@@ -41,6 +42,20 @@ export async function inWords(error: unknown, about: About): Promise<unknown> {
       ? "It ran under another search_path, or what it names was changed or dropped since. Give its text, with the schema of each table, by --sql."
       : "pg_stat_statements keeps $1, $2, … where the constants stood, and the server can't tell from this text what they were. Give the statement with its values by --sql.",
   );
+}
+
+/** The functions of the server that look for a setting: a missing type or collation has the same SQLSTATE. */
+const LOOKS_FOR_SETTING = new Set(["find_option", "GetConfigOptionByName"]);
+
+function lacksSetting({ cause }: PgdbaError): boolean {
+  const { routine } = (cause ?? {}) as { routine?: unknown };
+  return typeof routine === "string" && LOOKS_FOR_SETTING.has(routine);
+}
+
+/** The name is only shown: where the message has none that could be it, the person who reads it has to fill it in. */
+function givingSetting({ message }: PgdbaError): string {
+  const [name = "NAME"] = /\w+(?:\.\w+)+/.exec(message) ?? [];
+  return `The statement, a function or a policy of row security reads this setting, which the application sets. Give it for this statement: --settings ${shellQuoted(JSON.stringify({ [name]: "VALUE" }))}.`;
 }
 
 /** A table, schema, column, function or type that is not there. */

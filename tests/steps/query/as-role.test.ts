@@ -89,6 +89,32 @@ describe.each([13, 18] as const)("as another role on PostgreSQL %d", (version) =
     expect(role).toBe(on.server.user);
   });
 
+  test("a custom setting that a policy reads is given, or is the role's own", async () => {
+    await on.sql(`CREATE TABLE shop.bills (id int, tenant int); GRANT SELECT ON shop.bills TO ${name("app")}, ${name("slow")};
+      INSERT INTO shop.bills SELECT i, i % 10 FROM generate_series(1, 100) i; ALTER TABLE shop.bills ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY own ON shop.bills USING (tenant = current_setting('pgdba_shop.tenant')::int);
+      ALTER ROLE ${name("slow")} SET pgdba_shop.tenant = '3'; ANALYZE shop.bills`);
+    const sql = "SELECT * FROM shop.bills";
+    const without = await failure(as("app", sql, { analyze: true }));
+    expect(without.hint).toContain(`--settings '{"pgdba_shop.tenant":"VALUE"}'`);
+    const given = { analyze: true, settings: { "pgdba_shop.tenant": "7" } };
+    expect((await as("app", sql, given)).totals.rows).toBe(10);
+    expect((await as("slow", sql, { analyze: true })).totals.rows).toBe(10);
+    // What is missing otherwise has another hint, and what a module has defined is not set by this.
+    const cast = await failure(as("app", "SELECT id::nope FROM shop.bills"));
+    expect(cast.hint).not.toContain("--settings");
+    await on.sql(`ALTER DATABASE ${on.database} SET session_preload_libraries = 'plpgsql'`);
+    // In a session that has the module from its beginning.
+    const fresh = await bench(version, on.database);
+    for (const setting of ["plpgsql.extra_errors", "PLPGSQL.check_asserts", "statement_timeout"]) {
+      const plan = run({ sql: "SELECT 1", settings: { [setting]: "off" } }, fresh.ctx);
+      expect((await failure(plan)).code).toBe("invalid_param");
+    }
+    await fresh.close();
+    await on.sql(`ALTER DATABASE ${on.database} RESET ALL`);
+    await on.sql("DROP TABLE shop.bills");
+  });
+
   test("an index that is there is not advised once more where settings keep the planner from it", async () => {
     const sql = "SELECT * FROM shop.orders WHERE customer = 42";
     const [found] = (await as("slow", sql)).findings;
