@@ -178,7 +178,10 @@ function listOf(text: string, free: boolean, inexact: string[]): Json[] {
     if (Array.isArray(list)) return list;
   }
   if (text === "") return [];
-  return free ? [text] : text.split(",").map((item) => item.trim());
+  if (free) return [text];
+  // A name in double quotes may have a comma in it.
+  const items = text.includes('"') ? text.match(/(?:"(?:[^"]|"")*"|[^,])+/g) : text.split(",");
+  return (items ?? []).map((item) => item.trim());
 }
 
 const JSON_TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;

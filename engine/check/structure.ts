@@ -197,7 +197,8 @@ export const PARAM: JsonSchema = {
     positional: {
       type: "integer",
       minimum: 1,
-      description: "May also be given as the nth bare word.",
+      description:
+        "May also be given as the nth bare word; a list that is the last of them takes all that follow.",
     },
   },
   additionalProperties: false,

@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { PgdbaError } from "../errors.ts";
+import { paramOfWord } from "../shared/bare-words.ts";
 import { suggest } from "../shared/suggest.ts";
 import type { JsonSchema, ParamSpec } from "../types.ts";
 
@@ -255,9 +256,10 @@ export function paramValues(
     if (value === undefined) continue;
     given[name] = Array.isArray(value) && value.length === 1 ? value[0] : value;
   }
+  const bare = new Map<string, string[]>();
   words.forEach((word, index) => {
-    const name = Object.keys(params).find((key) => params[key]?.positional === index + 1);
-    if (!name) {
+    const name = paramOfWord(params, index + 1);
+    if (name === undefined) {
       throw new PgdbaError(
         "usage",
         `No parameter takes the word ${JSON.stringify(word.slice(0, 200))}`,
@@ -267,9 +269,12 @@ export function paramValues(
       );
     }
     const flag = parsed.flags[name.replaceAll("_", "-")];
-    if (flag === undefined) given[name] = word;
-    else if (Array.isArray(flag)) given[name] = [word, ...flag];
-    else throw givenTwice(name.replaceAll("_", "-"), word);
+    if (flag !== undefined && !Array.isArray(flag))
+      throw givenTwice(name.replaceAll("_", "-"), word);
+    const all = [...(bare.get(name) ?? []), word];
+    bare.set(name, all);
+    const together = [...all, ...(flag ?? [])];
+    given[name] = together.length === 1 ? word : together;
   });
   return given;
 }

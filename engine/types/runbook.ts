@@ -29,7 +29,7 @@ export type ParamSpec = Omit<JsonSchema, "required"> & {
   secret?: boolean;
   /** The answer to a question of the runbook, given ahead: a person's to give, as --yes is. */
   confirms?: boolean;
-  /** May also be given as the nth bare word on the command line, from 1. */
+  /** May also be given as the nth bare word on the command line, from 1; a list that is the last of them takes all that follow. */
   positional?: number;
 };
 

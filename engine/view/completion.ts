@@ -1,3 +1,4 @@
+import { paramOfWord } from "../shared/bare-words.ts";
 import type { ParamSpec } from "../types.ts";
 import { flagName, type Flags } from "./help.ts";
 import { singleLine } from "./text.ts";
@@ -205,10 +206,9 @@ async function bareWords(
   const resource = command === undefined ? bare : command.takes === "topic" ? rest : [];
   if (resource.length === 1) return sorted(actions(resource[0]!, facts));
   // The first bare word after the runbook's two is number 1, in both spellings.
-  const param = Object.values(runbook?.params ?? {}).find(
-    ({ positional }) => positional === rest.length,
-  );
-  return param === undefined ? NOTHING : valuesOfParam(param, typed, facts, runbook?.name);
+  const params = runbook?.params ?? {};
+  const name = paramOfWord(params, rest.length);
+  return name === undefined ? NOTHING : valuesOfParam(params[name]!, typed, facts, runbook?.name);
 }
 
 async function taken(takes: Takes, typed: string, facts: CompletionFacts): Promise<Proposals> {

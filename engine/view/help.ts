@@ -1,4 +1,5 @@
 import type { Hazard, Json, JsonSchema, LockWord, ParamSpec, Risk } from "../types.ts";
+import { takesMany } from "../shared/bare-words.ts";
 import { shellQuoted } from "../shared/shell-words.ts";
 import { pad, width, wrap } from "./text.ts";
 
@@ -247,7 +248,10 @@ function positionals(params: [string, ParamSpec][]): string[] {
   return params
     .filter(([, spec]) => spec.positional !== undefined)
     .toSorted(([, a], [, b]) => (a.positional ?? 0) - (b.positional ?? 0))
-    .map(([name, spec]) => (spec.required ? `<${flagName(name)}>` : `[${flagName(name)}]`));
+    .map(([name, spec]) => {
+      const word = `${flagName(name)}${takesMany(name, Object.fromEntries(params)) ? "..." : ""}`;
+      return spec.required ? `<${word}>` : `[${word}]`;
+    });
 }
 
 function flagForm(name: string, spec: ParamSpec): string {

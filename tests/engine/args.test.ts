@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { validateParams } from "../../engine/check/params.ts";
 import { leadingWords, paramFlags, paramValues, parseFlags } from "../../engine/cli/args.ts";
 import { PgdbaError } from "../../engine/errors.ts";
 import type { ParamSpec } from "../../engine/types.ts";
@@ -98,4 +99,29 @@ test("parameters are taken from flags and from bare words, and none of both is d
   expect(values(["--only", "a", "--only", "b"], [])).toEqual({ only: ["a", "b"] });
   const found = refused(() => values([], ["pg2", "3", "more"]));
   expect(found).toMatchObject({ code: "usage", message: expect.stringContaining('"more"') });
+});
+
+test("a list that is the last bare word takes all that follow, and no other parameter does", () => {
+  const LIST: Record<string, ParamSpec> = {
+    index: { type: "array", items: { type: "string" }, positional: 2 },
+    mode: { type: "string", positional: 1 },
+  };
+  const values = (...argv: string[]) => {
+    const parsed = parseFlags(argv, paramFlags(LIST));
+    return validateParams(LIST, paramValues(LIST, parsed, parsed.words));
+  };
+  expect(values("fast", "a", 'b."C,d"', "e")).toEqual({
+    mode: "fast",
+    index: ["a", 'b."C,d"', "e"],
+  });
+  expect(values("fast", 'b."C,d"')["index"]).toEqual(['b."C,d"']);
+  expect(values("fast", "a,b")["index"]).toEqual(["a", "b"]);
+  expect(values("fast", "a", "b", "--index", "c")["index"]).toEqual(["a", "b", "c"]);
+  const swapped = {
+    ...LIST,
+    index: { ...LIST["index"], positional: 1 },
+    mode: { ...LIST["mode"], positional: 2 },
+  };
+  const many = refused(() => paramValues(swapped, { words: [], flags: {} }, ["a", "fast", "b"]));
+  expect(many.message).toBe('No parameter takes the word "b"');
 });

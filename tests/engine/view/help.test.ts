@@ -25,6 +25,18 @@ const meta: RunbookMeta = {
   layer: "builtin",
 };
 
+test("a list that is the last bare word is shown as several", () => {
+  const list = { type: "array", items: { type: "string" } } as const;
+  const usage = (params: RunbookMeta["params"]) =>
+    /Usage\n {2}(.*)/.exec(runbookHelp({ ...meta, params }, flags))?.[1];
+  expect(usage({ index: { ...list, positional: 1 } })).toBe(
+    "pgdba failover trigger [index...] [flags]",
+  );
+  expect(usage({ index: { ...list, positional: 1 }, to: { type: "string", positional: 2 } })).toBe(
+    "pgdba failover trigger [index] [to] [flags]",
+  );
+});
+
 test("help of a runbook", () => {
   expect(runbookHelp(meta, flags)).toBe(`Hand over the primary role.
 
