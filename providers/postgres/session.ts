@@ -34,6 +34,8 @@ export interface TransactionOptions extends Timeouts {
   readOnly: boolean;
   /** False for questions about catalogues: without compiling them. */
   jit?: false | undefined;
+  /** False where an index may be damaged: tables are read from end to end. */
+  indexes?: false | undefined;
   signal?: AbortSignal | undefined;
 }
 

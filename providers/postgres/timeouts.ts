@@ -35,7 +35,17 @@ export interface Manner extends Timeouts {
   readOnly?: boolean | undefined;
   /** False for questions about catalogues: compiling one may take a hundred times as long as answering it. */
   jit?: false | undefined;
+  /** False where an index may be damaged: tables are read from end to end. */
+  indexes?: false | undefined;
 }
+
+/** The planner takes what is switched off where it has nothing else, so that reading from end to end must be on. */
+const WITHOUT_INDEXES: readonly [name: string, value: string][] = [
+  ["enable_indexscan", "off"],
+  ["enable_indexonlyscan", "off"],
+  ["enable_bitmapscan", "off"],
+  ["enable_seqscan", "on"],
+];
 
 /** Sets the styles, timeouts and the rest until the transaction ends. */
 export function local(manner: Manner): string {
@@ -43,6 +53,7 @@ export function local(manner: Manner): string {
   if (manner.own === true) more.push(["search_path", "pg_catalog, pg_temp"]);
   if (manner.raw === true) more.push(["client_encoding", "SQL_ASCII"]);
   if (manner.jit === false) more.push(["jit", "off"]);
+  if (manner.indexes === false) more.push(...WITHOUT_INDEXES);
   if (manner.readOnly === true) more.push(["transaction_read_only", "on"]);
   const settings = [...STYLES, ...more, ...given(manner)].map(
     ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,

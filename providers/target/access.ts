@@ -53,7 +53,10 @@ export interface PostgresAccess {
   query(
     sql: string,
     values?: readonly unknown[],
-    options?: Omit<StatementOptions, "lockTimeoutMs">,
+    options?: Omit<StatementOptions, "lockTimeoutMs"> & {
+      /** False where an index may be damaged: tables are read from end to end. */
+      indexes?: false | undefined;
+    },
   ): Promise<QueryResult>;
   /**
    * Changes something by one statement, in a transaction of its own.

@@ -29,7 +29,7 @@ interface Constraint {
 export default defineStep({
   type: "constraint.violations",
   summary: "Show rows that break a constraint: a check, a foreign key or NOT NULL",
-  docs: `Reads the table from end to end, without a lock that keeps others out. The first rows are given with their primary key (where they lie,
+  docs: `Reads the table from end to end, and the one that it refers to, without a lock that keeps others out and without indexes, which may be damaged. The first rows are given with their primary key (where they lie,
 \`ctid\`, where there is none) and the columns that the constraint is about; more than ${COUNTED} are not counted.`,
   example: `- constraint.violations: {schema: public, table: orders, constraint: orders_total_check}
 `,
@@ -78,7 +78,8 @@ export default defineStep({
       .map((name) => `left(t.${quoteIdent(name)}::text, 200) AS ${quoteIdent(name)}`)
       .join(", ");
     const sql = `SELECT t.* FROM ${from}`;
-    const options = { timeoutMs: milliseconds(input.timeout ?? undefined) };
+    const timeoutMs = milliseconds(input.timeout ?? undefined);
+    const options = { timeoutMs, indexes: false } as const;
     const first = await postgres.query(`SELECT ${shown} FROM ${from} LIMIT ${limit}`, [], options);
     const counted = await postgres.query(
       `SELECT count(*)::int AS count FROM (SELECT FROM ${from} LIMIT ${COUNTED}) broken`,

@@ -26,6 +26,11 @@ calls may act, write, or read files. Catalogues that hold passwords are refused,
     properties: {
       sql: { type: "string", minLength: 1, description: "One statement that reads." },
       values: { type: "array", items: {}, description: "Values of $1, $2, …" },
+      indexes: {
+        type: "boolean",
+        default: true,
+        description: "False where an index may be damaged: tables are read from end to end.",
+      },
       timeout: {
         type: "string",
         format: "duration",
@@ -51,6 +56,7 @@ calls may act, write, or read files. Catalogues that hold passwords are refused,
         values: input.values,
         timeoutMs: milliseconds(input.timeout ?? "30s"),
         maxRows: input.max_rows ?? 50,
+        indexes: input.indexes === false ? false : undefined,
       }),
     );
     return { ...answer, rows: maskedRows(answer.rows) };

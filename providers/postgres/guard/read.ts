@@ -6,6 +6,8 @@ export interface ReadOptions {
   values?: readonly unknown[] | undefined;
   timeoutMs?: number | undefined;
   maxRows?: number | undefined;
+  /** False where an index may be damaged: tables are read from end to end. */
+  indexes?: false | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -17,10 +19,11 @@ export interface ReadOptions {
 export async function readOnly(
   pg: PgSession,
   sql: string,
-  { values = [], timeoutMs, maxRows, signal }: ReadOptions = {},
+  { values = [], timeoutMs, maxRows, indexes, signal }: ReadOptions = {},
 ): Promise<QueryResult> {
   const reading = await readReading(sql);
-  return pg.transaction({ readOnly: true, jit: false, timeoutMs, signal }, async (run) => {
+  const manner = { readOnly: true, jit: false, indexes, timeoutMs, signal } as const;
+  return pg.transaction(manner, async (run) => {
     // Each time: what a name stands for may have been replaced since, by this very run too.
     await assertReads(run, reading);
     return run(sql, values, { maxRows });

@@ -91,6 +91,39 @@ describe.each(PLACES)("rows that are double on PostgreSQL $name", ({ start, name
     expect((await on.shell(remedy.command)).envelope.data).toMatchObject({ found: 2 });
   });
 
+  test("behind a unique index that is damaged all rows are found, also those that it does not have", async () => {
+    const { client } = on;
+    await client.query(`CREATE TABLE members (id int PRIMARY KEY, email text UNIQUE);
+      INSERT INTO members SELECT i, 'm' || i FROM generate_series(1, 2000) i`);
+    const hidden = async (index: string, sql: string) => {
+      const set = (ready: boolean) =>
+        client.query(
+          `UPDATE pg_index SET indisready = ${ready} WHERE indexrelid = '${index}'::regclass`,
+        );
+      await set(false);
+      await client.query(sql);
+      await set(true);
+    };
+    await hidden("members_email_key", "INSERT INTO members VALUES (3001, 'm7'), (3002, 'm7')");
+    await hidden("members_pkey", "INSERT INTO members VALUES (9, 'other')");
+    await client.query("ANALYZE members");
+    const emails = await duplicates("--index", "members_email_key");
+    expect(emails).toMatchObject({ found: 1, rows_in_the_way: 2 });
+    expect(emails.duplicates).toEqual([
+      { key: { email: "m7" }, count: 3, rows: [{ id: "7" }, { id: "3001" }, { id: "3002" }] },
+    ]);
+    const ids = await duplicates("members", "--columns", "id");
+    expect(ids.duplicates).toMatchObject([{ key: { id: "9" }, count: 2 }]);
+    expect(ids.duplicates[0].rows.map((row: any) => Object.keys(row))).toEqual([
+      ["ctid"],
+      ["ctid"],
+    ]);
+    const lookup = "SELECT id FROM members WHERE email = 'm7'";
+    const asked = async (...words: string[]) =>
+      (await on.pgdba(["query", "rows", lookup, ...words])).envelope.data.rows.length;
+    expect([await asked(), await asked("--without-indexes")]).toEqual([1, 3]);
+  });
+
   test("what is not there, and what is not clear, is refused with a command", async () => {
     const said = async (...words: string[]): Promise<[string, string]> => {
       const { envelope } = await on.pgdba(["constraint", "duplicates", ...words]);

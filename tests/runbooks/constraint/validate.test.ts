@@ -36,6 +36,22 @@ describe.each(PLACES)("on PostgreSQL $name", ({ start }) => {
     expect(await left()).toEqual(["customer", "fine One", "positive"]);
   });
 
+  test("where only a damaged index lacks what a foreign key refers to, no row is said to break it", async () => {
+    await on.client
+      .query(`CREATE TABLE parents (id int PRIMARY KEY, name text); CREATE TABLE children (id int, parent int);
+      INSERT INTO parents SELECT i FROM generate_series(1, 100000) i; INSERT INTO children VALUES (1, 5), (2, 200000);
+      UPDATE pg_index SET indisready = false WHERE indexrelid = 'parents_pkey'::regclass`);
+    await on.client.query("INSERT INTO parents VALUES (200000, 'unseen')");
+    await on.client
+      .query(`UPDATE pg_index SET indisready = true WHERE indexrelid = 'parents_pkey'::regclass;
+      ALTER TABLE children ADD CONSTRAINT parent FOREIGN KEY (parent) REFERENCES parents NOT VALID`);
+    await on.client.query("VACUUM ANALYZE parents, children");
+    const { envelope } = await on.pgdba(["constraint", "validate", "children"]);
+    expect(envelope.error.message).toContain("violates foreign key constraint");
+    expect(envelope.error.message).toContain("without indexes no row is found that breaks it");
+    await on.client.query("DROP TABLE children, parents");
+  });
+
   test("those that hold are validated; of the others the rows that break them are shown, then nothing is left", async () => {
     const first = await on.pgdba(["constraint", "validate"]);
     expect([first.exit, first.envelope.error.code]).toEqual([1, "assertion_failed"]);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Client } from "pg";
+import { wordsOf } from "../../support/command-lines.ts";
 import { type Planted, planted, VERSIONS_HERE } from "../../support/planted.ts";
 
 describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (version) => {
@@ -28,7 +29,7 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
 
   test("sound ones are counted; one in the order of another collation is found, rebuilt and sound", async () => {
     const sound = (await server.run(["index", "verify"])).envelope.data;
-    expect(sound).toMatchObject({ damaged: 0, unknown: 0, indexes: [], next: null });
+    expect(sound).toMatchObject({ damaged: 0, unknown: 0, indexes: [] });
     expect(sound.sound).toBeGreaterThan(100);
     expect(sound.not_looked_at).toContain("by_hash");
     // As after an upgrade of the operating system: what is on disk has the order of before.
@@ -38,7 +39,7 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
     expect(data.indexes[0]).toMatchObject({ index: "by_name", state: "damaged" });
     // Its own and the one of its large values.
     expect(data).toMatchObject({ damaged: 1, sound: 2 });
-    const [, words] = /^pgdba (maintenance reindex by_name) /.exec(data.next) ?? [];
+    const [, words] = /^`pgdba (maintenance reindex by_name) /.exec(data.next) ?? [];
     expect((await server.run(words!.split(" "))).envelope.data.rebuilt).toBe(1);
     const after = await server.run(["index", "verify", "by_name", "--rows"]);
     expect(after.envelope.data.indexes).toMatchObject([{ index: "by_name", state: "sound" }]);
@@ -73,10 +74,33 @@ describe.each(VERSIONS_HERE)("indexes of PostgreSQL %d are looked through", (ver
     const found = (await server.run(["index", "verify", "--table", "documents"])).envelope.data;
     expect(found).toMatchObject({ sound: 1, damaged: 1 });
     expect(found.indexes[0]).toMatchObject({ index: index.name, state: "damaged" });
-    const [, words] = /^pgdba (maintenance reindex \S+) /.exec(found.next) ?? [];
+    const [, words] = /^`pgdba (maintenance reindex \S+) /.exec(found.next) ?? [];
     expect((await server.run(words!.split(" "))).envelope.data.rebuilt).toBe(1);
     const after = (await server.run(["index", "verify", "--table", "documents"])).envelope.data;
-    expect(after).toMatchObject({ sound: 2, damaged: 0, next: null });
+    expect(after).toMatchObject({ sound: 2, damaged: 0 });
+  }, 300_000);
+
+  test("rows that an index does not have are found by the command that is told, and several are rebuilt by the next", async () => {
+    await dba.query(`CREATE TABLE visits (id int PRIMARY KEY, card text); CREATE INDEX visits_card ON visits (card); CREATE INDEX "By, Id" ON visits (id);
+      UPDATE pg_index SET indisready = false WHERE indexrelid IN ('visits_card'::regclass, '"By, Id"'::regclass)`);
+    await dba.query("INSERT INTO visits SELECT n, 'c' || n FROM generate_series(1, 100) n");
+    await dba.query(
+      `UPDATE pg_index SET indisready = true WHERE indexrelid IN ('visits_card'::regclass, '"By, Id"'::regclass)`,
+    );
+    const told = async (text: string): Promise<string[]> =>
+      wordsOf(/`pgdba (.*?)`/.exec(text)?.[1] ?? "");
+    const first = (await server.run(["index", "verify", "--table", "visits"])).envelope.data;
+    expect(first).toMatchObject({ damaged: 0, sound: 4 });
+    expect(first.next).toStartWith(
+      "Not looked at: whether each row is in the indexes. `pgdba index verify --table visits --rows ",
+    );
+    const second = (await server.run(await told(first.next))).envelope.data;
+    expect(second).toMatchObject({ damaged: 2, sound: 2 });
+    const rebuilt = (await server.run(await told(second.next))).envelope;
+    expect(rebuilt.data).toMatchObject({ rebuilt: 2, failed: 0 });
+    const names = ["visits_card", '"By, Id"'];
+    const last = (await server.run(["index", "verify", ...names, "--rows"])).envelope.data;
+    expect(last).toMatchObject({ damaged: 0, sound: 2, next: null });
   }, 300_000);
 
   test("what can't be read through is unknown, and neither sound nor damaged", async () => {
