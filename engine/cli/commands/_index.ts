@@ -59,7 +59,7 @@ export const COMMANDS: Commands = {
   },
   help: {
     summary: "Help on a command, a runbook or a step type, or on writing runbooks",
-    usage: "[<name>]",
+    usage: "[<name> | steps [<group> | WORD…]]",
     load: () => import("./help.ts"),
   },
 };

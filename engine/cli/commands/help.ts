@@ -1,7 +1,7 @@
 import { offMessage } from "../../check/messages.ts";
-import { PgdbaError, toPgdbaError } from "../../errors.ts";
+import { PgdbaError } from "../../errors.ts";
 import { suggest } from "../../shared/suggest.ts";
-import type { Json, JsonObject, StepRegistry, StepType } from "../../types.ts";
+import type { Json, JsonObject, StepType } from "../../types.ts";
 import { AUTHORING, authoringHelp } from "../../view/authoring-help.ts";
 import { columns, commandHelp, mainHelp, paragraphs, runbookHelp } from "../../view/help.ts";
 import { stepFacts, stepFactsInWords } from "../../view/step-facts.ts";
@@ -13,12 +13,13 @@ import { libraryOf } from "../library.ts";
 import { loadRegistry } from "../user-steps.ts";
 import { outlineOf } from "../outline.ts";
 import { roomOf, textResult } from "../help-text.ts";
+import { stepList, stepWords } from "../step-list.ts";
 
 export default {
   name: "help",
   place: 10,
   summary: "Help on a command, a runbook or a step type, or on writing runbooks",
-  usage: "[<name>]",
+  usage: "[<name> | steps [<group> | WORD…]]",
   takes: "topic",
   async run(front, parsed, words, known) {
     const [first, second] = words;
@@ -38,7 +39,8 @@ export default {
       return textResult("help", commandHelp(described, GLOBAL_FLAGS, roomOf(front)));
     }
     const registry = await loadRegistry(front);
-    if (first === "steps") return stepList(registry);
+    const asked = stepWords(words);
+    if (asked !== undefined) return stepList(registry, asked, parsed.flags["full"] === true);
     if (registry.has(first)) return stepHelp(front, await registry.get(first));
     const file = registry.off?.().files.get(first);
     if (file !== undefined)
@@ -64,7 +66,7 @@ export default {
     if (below.length === 0 && words.every((word) => AUTHORING.includes(word)))
       return textResult("help", authoringHelp(roomOf(front)));
     if (below.length === 0)
-      throw unknown(words.join(" "), [
+      throw unknown(words, [
         ...Object.keys(known),
         ...entries.map((one) => one.name),
         ...registry.names(),
@@ -97,39 +99,6 @@ function resources(front: Front): Map<string, string[]> {
   return found;
 }
 
-async function stepList(registry: StepRegistry): Promise<Result> {
-  const steps: { type: string; summary: string; broken?: string }[] = [];
-  for (const name of registry.names()) {
-    try {
-      const { type, summary } = await registry.get(name);
-      steps.push({ type, summary });
-    } catch (thrown) {
-      const { message } = toPgdbaError(thrown);
-      steps.push({ type: name, summary: "can't be used; `pgdba lint` says why", broken: message });
-    }
-  }
-  const { files = new Map<string, string>(), hint = "" } = registry.off?.() ?? {};
-  const off = [...files]
-    .filter(([type]) => !registry.has(type))
-    .map(([type, file]) => ({ type, file }));
-  // An answer that is too long is cut at its end: what is wrong stands first.
-  steps.sort((a, b) => Number(b.broken !== undefined) - Number(a.broken !== undefined));
-  const text = steps.map(({ type, summary }) => `${type.padEnd(18)} ${summary}`).join("\n");
-  if (off.length === 0) return { exit: 0, data: { steps }, text, help: true };
-  return {
-    exit: 0,
-    data: { steps, off: { types: off, hint } },
-    text: [
-      text,
-      "",
-      "Switched off:",
-      ...off.map(({ type, file }) => `${type.padEnd(18)} ${file}`),
-      hint,
-    ].join("\n"),
-    help: true,
-  };
-}
-
 function stepHelp(front: Front, type: StepType): Result {
   const data: JsonObject = {
     type: type.type,
@@ -158,13 +127,20 @@ function stepHelp(front: Front, type: StepType): Result {
   };
 }
 
-function unknown(word: string, candidates: string[]): PgdbaError {
+function unknown(words: readonly string[], candidates: string[]): PgdbaError {
+  const word = words.join(" ");
   const close = suggest(word, candidates);
+  // Who asks about a thing, and not by a name, is helped by what speaks of it.
+  const said = words.filter((one) => /^[\w./-]{1,50}$/.test(one)).join(" ");
+  const elsewhere =
+    said === ""
+      ? "`pgdba help` shows what there is."
+      : `\`pgdba list ${said}\` finds runbooks that speak of it, \`pgdba help steps ${said}\` step types; \`pgdba help\` shows what there is.`;
   return new PgdbaError(
     "unknown_command",
     `There is no help on ${JSON.stringify(word.slice(0, 200))}`,
     {
-      hint: close ? `Did you mean \`pgdba help ${close}\`?` : "`pgdba help` shows what there is.",
+      hint: close ? `Did you mean \`pgdba help ${close}\`?` : elsewhere,
     },
   );
 }

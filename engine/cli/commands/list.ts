@@ -9,8 +9,8 @@ import { outlineOf } from "../outline.ts";
 
 /** Bytes of JSON from which on the list gives names alone: whoever reads it, reads all of it, and then chooses. */
 const MAX_BYTES = 8_000;
-/** The most that a search gives: what is wanted stands among the first, or other words are needed. */
-const MAX_FOUND = 12;
+/** The most that a search gives without `--full`: what is wanted stands among the first, or other words are needed. */
+const MAX_FOUND = 8;
 
 /** A runbook of the library, or why it can't be used. */
 type Listed = { entry: LibraryEntry } & (
@@ -116,7 +116,7 @@ async function found(
       : [{ ...one.outline, name: one.entry.name, one }],
   );
   const all = rank(searched, words).map(({ one }) => one);
-  const shown = all.slice(0, MAX_FOUND);
+  const shown = full ? all : all.slice(0, MAX_FOUND);
   const rest = all.length - shown.length;
   return {
     exit: 0,

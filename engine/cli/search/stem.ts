@@ -1,6 +1,6 @@
 /** Words that say nothing of what is looked for. */
 const STOP = new Set(
-  "a an and are as at be been by can do does for from has have how i in is it its me my not of on or should than that the there this to was what when where which who whom why will with you your".split(
+  "a all an and any are as at be been by can do does for from get got has have how i in is it its just many me much my not of on or should so still than that the there this to too us use uses using was what when where which who whom why will with you your".split(
     " ",
   ),
 );

@@ -37,6 +37,36 @@ test("show and help tell of one runbook, of a step type and of all", async () =>
   expect((await data("help", "steps", "--full")).steps.length).toBeGreaterThan(100);
 });
 
+test("step types are listed by group within 8 kB, a line each of a group, and found by words", async () => {
+  const all = await data("help", "steps");
+  expect(JSON.stringify(all).length).toBeLessThan(8_000);
+  expect(all.groups.sql).toContain("sql.query");
+  expect(all.groups.core).toContain("assert");
+  expect(await data("help", "step", "types")).toEqual(all);
+  const { steps } = await data("help", "steps", "sql");
+  expect(steps.map(({ type }: { type: string }) => type)).toEqual(all.groups.sql);
+  expect(steps[0].summary).toBeString();
+  const found = await data("help", "step", "types", "wait", "condition");
+  expect(found.steps.length).toBeLessThanOrEqual(12);
+  const queries = (await data("help", "steps", "read-only", "query")).steps.slice(0, 3);
+  expect(queries.map(({ type }: { type: string }) => type)).toContain("sql.query");
+  expect(await data("help", "steps", "zebra")).toMatchObject({ steps: [] });
+});
+
+test("help on what has none says how to look for it", async () => {
+  const { exit, envelope } = await inProcess(["help", "zebra", "crossing"], { PGDBA_HOME: home });
+  expect(exit).toBe(2);
+  expect(envelope.error?.hint).toContain("`pgdba list zebra crossing`");
+  expect(envelope.error?.hint).toContain("`pgdba help steps zebra crossing`");
+});
+
+test("a search shows the first eight, and counts the rest", async () => {
+  const words = ["who", "can", "read", "this", "table"];
+  const { found, further } = await data("list", ...words);
+  expect(found.length).toBe(8);
+  expect((await data("list", ...words, "--full")).found.length).toBe(8 + further);
+});
+
 test("help tells whoever wants to write a runbook where it goes, one to begin with, and where the rest stands", async () => {
   const root = join(import.meta.dir, "../../..");
   for (const words of [["runbook"], ["authoring"], ["writing", "runbooks"]]) {
