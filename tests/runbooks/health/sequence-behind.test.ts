@@ -103,6 +103,29 @@ describe.each([13, 18] as const)("sequences that are behind in PostgreSQL %d", (
     ]);
   });
 
+  test("of very many the most written are looked at, the worst are listed, and the others counted", async () => {
+    const database = await clientOf(server);
+    await database.query("create database many");
+    const many = await clientOf(server, "many");
+    await many.query(`do $$ begin for n in 1..60 loop
+      execute format('create table t%s (id serial primary key); insert into t%s values (1)', n, n); end loop; end $$`);
+    const place = { ...server, database: "many" };
+    const { findings, errors } = await examine(place, { only });
+    expect([errors, findings.length, findings[0]?.total]).toEqual([[], 50, 60]);
+    await many.query(
+      `do $$ begin for n in 1..1000 loop execute format('create table u%s (id serial primary key)', n); if n % 100 = 0 then commit; end if; end loop; end $$`,
+    );
+    const { partial } = await examine(place, { only, statement_timeout: "1m" });
+    expect(partial.map(({ reason, hint }) => [reason, hint])).toEqual([
+      [
+        "only the 1000 whose tables are written most were looked at, of 1060",
+        "sequence catch-up with --plan looks at all of them and changes nothing",
+      ],
+    ]);
+    await many.end();
+    await database.end();
+  });
+
   test("a table that is large is not read for it", async () => {
     const read = async () =>
       (
