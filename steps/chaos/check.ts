@@ -27,6 +27,8 @@ import type { Samples } from "./observe/sample.ts";
 /** So long clients are given to write again once a fault is over, ms: what TCP could not send it sends again only after as long as that has lasted, two minutes at most. */
 const GOES_ON_MS = 120_000;
 const POLL_MS = 100;
+/** Fewer acknowledged writes prove nothing. */
+const LEAST = 1000;
 
 export default defineStep({
   type: "chaos.check",
@@ -89,8 +91,9 @@ state folder; done again it gives that.`,
       least: {
         type: "integer",
         minimum: 1,
-        default: 1000,
-        description: "Fewer acknowledged writes prove nothing",
+        default: LEAST,
+        description:
+          "Fewer acknowledged writes prove nothing; where `healed` is true they are waited for, two minutes at most",
       },
       settle: { type: "string", format: "duration", default: "60s" },
       keep: { type: "boolean", default: false, description: "Leave the tables of the load" },
@@ -181,14 +184,19 @@ async function checked(
   });
 }
 
-/** The fault is over: the clients are given time to write again, by each way. A drill that was given up does not wait for it as long. */
-async function goneOn(ctx: StepContext, load: Load, { settle = "60s", healed }: Asked) {
+/**
+ * The fault is over: the clients are given time to write again, by each way, and as much as tells anything: a fault may have kept them from it almost from its first
+ * moment to its last. A drill that was given up waits for the first alone, and not as long.
+ */
+async function goneOn(ctx: StepContext, load: Load, { settle = "60s", healed, least }: Asked) {
   const since = load.begun("healed", "inject");
   if (since === undefined) return;
   const ms = healed === true ? GOES_ON_MS : parseDuration(settle);
+  const enough = healed === true ? (least ?? LEAST) : 0;
   for (const ends = performance.now() + ms; performance.now() < ends;) {
-    if (load.hasWritten(since)) return;
-    ctx.progress({ text: "waits until clients write again" });
+    const again = load.hasWritten(since);
+    if (again && load.acknowledged >= enough) return;
+    ctx.progress({ text: again ? "waits for enough writes" : "waits until clients write again" });
     await ctx.clock.sleep(POLL_MS, ctx.signal);
   }
 }
@@ -236,7 +244,7 @@ function resultOf(drill: Drill, all: Gathered): Result {
     confirmed: asked.confirmed,
     lasted: asked.lasted ?? null,
     healed: asked.healed ?? null,
-    least: asked.least ?? 1000,
+    least: asked.least ?? LEAST,
     most_gap_ms: asked.max_gap ? parseDuration(asked.max_gap) : null,
   });
   for (const { name, holds, why } of asked.expected ?? [])

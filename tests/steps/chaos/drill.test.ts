@@ -90,7 +90,7 @@ describe.skipIf(missing !== null)(
           await contextOf("20260101T000000-quiet"),
         ),
       ).toEqual(quiet);
-      // Fewer writes than are needed, and a fault that nobody saw, prove nothing.
+      // A fault that nobody saw proves nothing.
       const again = await contextOf("20260101T000001-noop");
       const noop = await run(load, { warm_up: 50 }, again);
       await run(observe, { drill: noop.id }, again);
@@ -98,15 +98,17 @@ describe.skipIf(missing !== null)(
       await Bun.sleep(1200);
       const unproven = await run(
         check,
-        { drill: noop.id, confirmed: false, healed: true, least: 50 },
+        { drill: noop.id, confirmed: false, healed: true, least: 1000 },
         again,
       );
       expect(unproven.verdict).toBe("unknown");
+      // A cluster that is quick is left fewer writes than are needed by then: they are waited for.
       expect([
         held(unproven, "took effect"),
         held(unproven, "under load"),
         held(unproven, "lost"),
-      ]).toEqual([null, true, true]);
+        held(unproven, "enough"),
+      ]).toEqual([null, true, true, true]);
     });
 
     test("a load whose process has died is begun anew; a drill that went on without it is unknown", async () => {
