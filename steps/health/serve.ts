@@ -219,6 +219,7 @@ function listen(probes: Probes, hostname: string, port: number) {
 class Pinger {
   readonly #ctx: StepContext;
   #role: Alive["role"] = "unknown";
+  #following: Promise<void> | undefined;
 
   constructor(ctx: StepContext) {
     this.#ctx = ctx;
@@ -231,11 +232,34 @@ class Pinger {
       const session = await open(undefined, { timeoutMs: ALIVE_TIMEOUT_MS });
       this.#role = session.info.standby ? "standby" : "primary";
       await session.close();
+      if (session.info.standby) this.#follow();
       return { role: this.#role, full: false };
     } catch (error) {
-      if (sqlstateOf(error) !== TOO_MANY_CONNECTIONS) throw error;
-      return { role: this.#role, full: true };
+      if (sqlstateOf(error) === TOO_MANY_CONNECTIONS) return { role: this.#role, full: true };
+      this.#follow();
+      throw error;
     }
+  }
+
+  /**
+   * Further connections go where the session of the run is, which moves to another leader only when somebody asks for it, and no health check does while there is no
+   * sign of life. Beside the probes, which don't wait for an election.
+   */
+  #follow(): void {
+    if (this.#ctx.target.cluster === null || this.#following !== undefined) return;
+    this.#following = this.#moved()
+      .catch(() => {})
+      .finally(() => {
+        this.#following = undefined;
+      });
+  }
+
+  async #moved(): Promise<void> {
+    const { session } = await this.#ctx.use("postgres");
+    // A server that stands still lets its connections be: one that gives no answer is given up by this, and then another is opened at the leader.
+    const had = await session();
+    await had.ask("SELECT 1", [], { timeoutMs: ALIVE_TTL_MS }).catch(() => {});
+    if (!had.alive()) await session();
   }
 }
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { systemClock as clock } from "../../../engine/clock.ts";
 import type { PgdbaError } from "../../../engine/errors.ts";
-import type { JsonObject } from "../../../engine/types.ts";
+import type { JsonObject, Target } from "../../../engine/types.ts";
 import serve from "../../../steps/health/serve.ts";
 import { libraryWith } from "../../runbooks/health/support.ts";
 import { type FakeContext, fakeContext } from "../../support/context.ts";
@@ -21,10 +21,13 @@ export async function stopServing(): Promise<void> {
 }
 
 /** The step on a real server, on a port of its own. */
-export async function serving(place: TestServer, input: JsonObject = {}) {
+export const serving = (place: TestServer, input: JsonObject = {}) =>
+  servingOf(targetOf(place), input);
+
+export async function servingOf(target: Target, input: JsonObject = {}) {
   const listening = Promise.withResolvers<string>();
   const ctx = fakeContext({
-    target: through(targetOf(place)),
+    target: through(target),
     library: libraryWith(),
     clock,
     log: (message) => listening.resolve(/http:\S+/.exec(message)?.[0] ?? message),
