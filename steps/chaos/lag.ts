@@ -15,11 +15,22 @@ const SHOWS_MS = 10_000;
 const CONTINUE = `kill -CONT "$1" 2>/dev/null
 ! grep -q '^State:[[:space:]]*T' "/proc/$1/status" 2>/dev/null`;
 const STOPPED = `grep -q '^State:[[:space:]]*T' "/proc/$1/status"`;
-const PAUSE = "SELECT pg_wal_replay_pause()";
-/** Also on a server that was promoted meanwhile, where replay is over. */
-const RESUME = "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()";
-const PAUSED = `[ "$(psql -X -q -A -t -c 'SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()')" = t ]`;
-const RECEIVER = "SELECT pid FROM pg_stat_wal_receiver";
+/** Not pg_wal_replay_pause: Patroni ends such a pause in its next loop. */
+const OF = {
+  receiver: {
+    pid: "SELECT pid FROM pg_stat_wal_receiver",
+    none: "receives no WAL",
+    name: "WAL receiver",
+    what: "received",
+  },
+  replay: {
+    pid: "SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'",
+    none: "replays no WAL",
+    name: "startup process",
+    what: "replayed",
+  },
+} as const;
+type Part = (typeof OF)[keyof typeof OF];
 /** WAL that no commit waits for. */
 const WRITE = "SELECT pg_logical_emit_message(false, 'pgdba', repeat('x', 1000))::text AS lsn";
 
@@ -27,8 +38,8 @@ export default defineStep({
   ...FAULT,
   type: "chaos.lag",
   summary: "Let a standby fall behind on purpose, for a time",
-  docs: `\`receiver\` lets its WAL receiver stand still (SIGSTOP): it looks as if it streamed until \`wal_sender_timeout\`, and receives nothing. \`replay\` pauses the
-replay: it receives and applies nothing. The proof is WAL that the leader writes and that the standby has not received (replayed) a second and a half later.`,
+  docs: `\`receiver\` lets its WAL receiver stand still (SIGSTOP): it looks as if it streamed until \`wal_sender_timeout\`, and receives nothing. \`replay\` does the same
+to its startup process: it receives and applies nothing. The proof is WAL that the leader writes and that the standby has not received (replayed) a second and a half later.`,
   example: `- chaos.lag: {node: pg2, how: receiver, for: 60s}
 `,
   hazards: ["fault"],
@@ -42,30 +53,21 @@ replay: it receives and applies nothing. The proof is WAL that the leader writes
   output: INJECTED,
   async run(ctx, { node, how, for: lasts }) {
     const nodes = await ctx.use("nodes");
-    const pid = how === "receiver" ? await receiverOf(ctx, node) : null;
-    if (how === "replay") await assertPsql(nodes, node);
-    const inverse: Inverse =
-      pid === null
-        ? {
-            on: node,
-            argv: ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", RESUME],
-            still: ["sh", "-c", PAUSED],
-          }
-        : {
-            on: node,
-            argv: ["sh", "-c", CONTINUE, "sh", String(pid)],
-            still: ["sh", "-c", STOPPED, "sh", String(pid)],
-          };
+    const part = OF[how];
+    const pid = await pidOf(ctx, node, part);
+    const inverse: Inverse = {
+      on: node,
+      argv: ["sh", "-c", CONTINUE, "sh", String(pid)],
+      still: ["sh", "-c", STOPPED, "sh", String(pid)],
+    };
     return inject(ctx, nodes, {
       kind: `lag-${how}`,
       node,
       lasts,
       inverse,
       async act() {
-        if (pid === null)
-          await atServer(ctx, node, (pg, signal) => pg.query(PAUSE, [], { alone: true, signal }));
-        else await stopped(nodes, node, pid);
-        return proof(ctx, node, how === "receiver" ? "received" : "replayed");
+        await stopped(nodes, node, pid, part);
+        return proof(ctx, node, part.what);
       },
     });
   },
@@ -74,40 +76,24 @@ replay: it receives and applies nothing. The proof is WAL that the leader writes
   },
 });
 
-async function receiverOf(ctx: StepContext, node: string): Promise<number> {
-  const { rows } = await atServer(ctx, node, (pg, signal) => pg.ask(RECEIVER, [], { signal }));
+async function pidOf(ctx: StepContext, node: string, part: Part): Promise<number> {
+  const { rows } = await atServer(ctx, node, (pg, signal) => pg.ask(part.pid, [], { signal }));
   const pid = rows[0]?.["pid"];
   if (pid != null) return Number(pid);
   ctx.unchanged();
-  throw new PgdbaError("step_refused", `${node} receives no WAL`, {
+  throw new PgdbaError("step_refused", `${node} ${part.none}`, {
     hint: "Name a standby that streams.",
     nothingDone: true,
   });
 }
 
-async function assertPsql(nodes: Nodes, node: string): Promise<void> {
-  const there = await nodes.exec(node, ["psql", "--version"]).then(
-    ({ exit_code }) => exit_code === 0,
-    () => false,
-  );
-  if (there) return;
-  throw new PgdbaError(
-    "unsupported",
-    `${node} has no psql, by which its replay would go on again`,
-    {
-      hint: "Use `how: receiver`, or a node that has PostgreSQL's client programs.",
-      nothingDone: true,
-    },
-  );
-}
-
 /** @throws PgdbaError command_failed */
-async function stopped(nodes: Nodes, node: string, pid: number): Promise<void> {
+async function stopped(nodes: Nodes, node: string, pid: number, { name }: Part): Promise<void> {
   const done = await nodes.exec(node, ["sh", "-c", 'kill -STOP "$1"', "sh", String(pid)]);
   if (done.exit_code === 0) return;
   throw new PgdbaError(
     "command_failed",
-    `The WAL receiver of ${node} can't be stopped: ${done.stderr}`,
+    `The ${name} of ${node} can't be stopped: ${done.stderr}`,
     {
       hint: "It may have ended meanwhile: look at the standby's log.",
     },
@@ -115,11 +101,7 @@ async function stopped(nodes: Nodes, node: string, pid: number): Promise<void> {
 }
 
 /** The leader writes, and the standby is looked at for a while. What had come to it before may still be on its way: then the leader writes again. */
-async function proof(
-  ctx: StepContext,
-  node: string,
-  what: "received" | "replayed",
-): Promise<Proof> {
+async function proof(ctx: StepContext, node: string, what: Part["what"]): Promise<Proof> {
   const servers = await serversOf(ctx, await membersOf(ctx));
   const leader = servers.find(({ server }) => server?.standby === false)?.member;
   if (leader === undefined)
@@ -147,7 +129,7 @@ async function proof(
 async function cameTo(
   ctx: StepContext,
   node: string,
-  what: "received" | "replayed",
+  what: Part["what"],
   wrote: string,
 ): Promise<{ came: boolean; at: string } | null> {
   const until = ctx.clock.monotonic() + PROOF_MS;

@@ -219,6 +219,16 @@ test("a fault that was gone before the drill took it back proves nothing, though
   expect(ran.envelope.error?.message).toContain("lasted until the drill took it back");
 });
 
+test("replay stands still also when somebody resumes a paused one, as Patroni does in each of its loops", async () => {
+  const argv = ["chaos", "slow-replica", ...MEANT, "--host", "pg2", "--how", "replay"];
+  const times = QUICK.map((word, n) => (QUICK[n - 1] === "--hold" ? "3s" : word));
+  const child = new Running([...argv, ...times, ...TARGET], shop.place, { limitMs: LIMIT_MS });
+  await child.said("start held");
+  await shop.ask("pg2", "SELECT pg_wal_replay_resume()");
+  const ran = await child.done();
+  expect([ran.exit, at(ran.envelope.data, "verdict")]).toEqual([0, "valid"]);
+});
+
 test("a drill whose pgdba died before the fault breaks nothing when it is resumed", async () => {
   const argv = ["chaos", "kill-node", ...MEANT, "--host", "pg2", "--how", "node"];
   const child = new Running([...argv, ...QUICK, ...TARGET], shop.place, { limitMs: LIMIT_MS });
