@@ -58,17 +58,21 @@ describe.each(VERSIONS_HERE)("who blocks whom in PostgreSQL %d", (version) => {
       "gid it's lost": [true, 0, 0],
     });
     const acts = data.advice.map((one: any) => [one.act, one.who, one.loses]);
-    // The root comes first; only the statement of migrate is lost, ending shop's session would lose its UPDATE.
+    // It frees as many: only the statement of migrate is lost, ending shop's session would lose its UPDATE.
+    const written =
+      /^what its transaction has changed since \d{4}-.*Z and not committed \(transaction \d+\): ask/;
     expect(acts).toEqual([
-      ["frees most", `pid ${pids.shop} (shop)`, "what its transaction has changed"],
       [
         "hurts least",
         `pid ${pids.migrate} (migrate)`,
         "nothing but its statement, which can be run again",
       ],
+      ["frees most", `pid ${pids.shop} (shop)`, expect.stringMatching(written)],
     ]);
+    expect(data.advice[0].command).toContain(" --yes ");
+    expect(data.advice[1].command).toMatch(/^pgdba session terminate \d+ --started \S+ --host/);
     const loses = Object.fromEntries(data.blockers.map((one: any) => [one.who, one.loses]));
-    expect(loses[`pid ${pids.shop}`]).toBe("what its transaction has changed");
+    expect(loses[`pid ${pids.shop}`]).toMatch(written);
     const gid = data.blockers.find((one: any) => one.kind === "prepared transaction");
     expect(gid.command).toBe(
       `pgdba prepared rollback 'it'\\''s lost' --host ${server.host} --port ${server.port} --user ${server.user} --database ${server.database}`,
@@ -82,20 +86,22 @@ describe.each(VERSIONS_HERE)("who blocks whom in PostgreSQL %d", (version) => {
     const { data } = (await server.run(["locks", "tree"])).envelope;
     expect(data.advice).toMatchObject([
       {
-        act: "frees most",
-        who: `pid ${pids.shop} (shop)`,
-        frees: "1 session goes on at once, 2 more only when the transactions of these have ended",
-        loses: "what its transaction has changed",
-      },
-      {
         act: "hurts least",
         who: `pid ${pids.migrate} (migrate)`,
         frees: "1 session goes on at once",
       },
+      {
+        act: "frees most",
+        who: `pid ${pids.shop} (shop)`,
+        frees: "1 session goes on at once, 2 more only when the transactions of these have ended",
+        loses: expect.stringContaining("what its transaction has changed"),
+      },
     ]);
-    const asked = await server.run(data.advice[1].command.split(" ").slice(1));
+    const lost = await server.run(data.advice[1].command.split(" ").slice(1));
+    expect(lost.envelope.error.code).toBe("approval_needed");
+    const asked = await server.run(data.advice[0].command.split(" ").slice(1));
     expect(asked.envelope.data.cancelled).toEqual([pids.migrate]);
-    const again = await server.run(data.advice[1].command.split(" ").slice(1));
+    const again = await server.run(data.advice[0].command.split(" ").slice(1));
     expect(again.exit).toBe(0);
     expect(again.envelope.data).toMatchObject({ cancelled: [], gone: [pids.migrate], remain: [] });
     expect(again.envelope.data.note).toBe(
@@ -114,14 +120,16 @@ describe.each(VERSIONS_HERE)("who blocks whom in PostgreSQL %d", (version) => {
     expect(envelope.data.hidden).toContain("GRANT pg_monitor");
   });
 
-  test("the commands free them as they stand", async () => {
+  test("the commands free them as they stand, and what loses work with a confirmation", async () => {
     for (let round = 0; round < 3; round++) {
       const { data } = (await server.run(["locks", "tree"])).envelope;
       const first = data.blockers.find(
         (one: any) => one.command?.includes("session") && one.frees > 0,
       );
       if (first === undefined) break;
-      const ended = await server.run(first.command.split(" ").slice(1));
+      const yes = first.loses.includes("not committed") ? ["--yes"] : [];
+      expect(first.command.includes("--yes")).toBe(yes.length === 0);
+      const ended = await server.run([...first.command.split(" ").slice(1), ...yes]);
       expect(ended.exit).toBe(0);
     }
     const { data } = (await server.run(["locks", "tree"])).envelope;
