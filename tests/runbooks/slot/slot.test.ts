@@ -24,7 +24,7 @@ describe.each(VERSIONS_HERE)("replication slots of PostgreSQL %d", (version) => 
     expect(first).toMatchObject({ name: "gone", type: "physical", active: false, consumer: null });
     // It was made just now: its consumer may come.
     expect(first.command).toBeNull();
-    expect(first.advice).toStartWith("Ask whose it is");
+    expect(first.advice).toStartWith(version < 17 ? "Ask whose it is" : "It was read ");
     expect(first.bytes_held).toBeGreaterThan(1_000_000);
     // The other slot, which began later, keeps the rest as well.
     expect(first.frees_bytes).toBeLessThan(first.bytes_held);
@@ -36,6 +36,25 @@ describe.each(VERSIONS_HERE)("replication slots of PostgreSQL %d", (version) => 
     });
     const { data } = (await server.run(["slot", "list", "--limit", "1"])).envelope;
     expect(data).toMatchObject({ left_out: 1, used: 2, max_wal_size: "1GB" });
+  });
+
+  test("one that is polled has been read a moment ago, where the server knows", async () => {
+    // Before, it might be that nobody has read it since the server started.
+    const started = "SELECT now() > pg_postmaster_start_time() + interval '6 s' AS long";
+    while (!(await admin.query(started)).rows[0].long) await Bun.sleep(200);
+    const app = await server.session("polls", "app");
+    await app.query("SELECT pg_logical_slot_peek_changes('feed', NULL, 1)");
+    const { findings } = (await server.run(["health", "check", "--only", "slot-inactive"])).envelope
+      .data;
+    const { message } = findings.find(({ object }: any) => object === "slot feed");
+    expect(message).toMatch(
+      version < 17
+        ? /feed \(test_decoding in app\) has no consumer now \(since when, /
+        : /feed \(test_decoding in app\) was read \d+ s ago, by a consumer that comes by now and then/,
+    );
+    expect(findings[0].why).not.toContain("Nobody reads");
+    const [feed] = await slots("feed");
+    if (version >= 17) expect(feed.advice).toMatch(/^It was read \d+ s ago/);
   });
 
   test("one is moved forward, in its own database, and never back", async () => {
