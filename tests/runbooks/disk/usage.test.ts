@@ -5,7 +5,12 @@ describe.each(VERSIONS_HERE)("where the disk space went in PostgreSQL %d", (vers
   let server: Planted;
 
   beforeAll(async () => {
-    server = await planted(version, { logging_collector: "on", temp_file_limit: -1 });
+    server = await planted(version, {
+      logging_collector: "on",
+      temp_file_limit: -1,
+      archive_mode: "on",
+      archive_command: "false",
+    });
     const admin = await server.session("admin");
     await admin.query("CREATE ROLE plain LOGIN PASSWORD 'plain'");
     await admin.query("CREATE DATABASE closed");
@@ -43,6 +48,23 @@ describe.each(VERSIONS_HERE)("where the disk space went in PostgreSQL %d", (vers
   });
   afterAll(() => server.stop());
 
+  test("what keeps the same WAL is told of each other, and the archive what fails", async () => {
+    const admin = await server.session("waits");
+    const failed = async () =>
+      (await admin.query("SELECT failed_count > 0 AS yes FROM pg_stat_archiver")).rows[0].yes;
+    while (!(await failed())) await Bun.sleep(200);
+    const { data } = (await server.run(["disk", "usage"])).envelope;
+    const found = (what: string) => data.frees.find((one: any) => one.what === what);
+    const slot = found("WAL that slot gone keeps");
+    expect(slot.why).toContain("The same files wait to be archived: they go only when both");
+    expect(slot.command).toStartWith("pgdba slot list gone --host");
+    const archive = found("WAL that waits to be archived");
+    expect(archive.why).toMatch(
+      /^Archiving of [0-9A-F]{24} failed at .*archive_command is false\..*config apply --settings '\{"archive_command":"NEW_COMMAND"\}' --host .*kept by slot gone: they go only when both/s,
+    );
+    expect(archive.command).toStartWith("pgdba health check --only archiver-failing");
+  });
+
   test("it tells the large ones, and what can go with the command for it", async () => {
     const { exit, envelope } = await server.run(["disk", "usage"]);
     expect({ exit, error: envelope.error }).toEqual({ exit: 0, error: null });
@@ -60,7 +82,7 @@ describe.each(VERSIONS_HERE)("where the disk space went in PostgreSQL %d", (vers
     const at = `--host ${server.host} --port ${server.port} --user ${server.user} --database ${server.database}`;
     // What it keeps could go, but nobody knows yet that its consumer is gone.
     const whats = data.frees.map((one: any) => [one.what, one.command]);
-    expect(whats).toContainEqual(["WAL that slot gone keeps", null]);
+    expect(whats).toContainEqual(["WAL that slot gone keeps", `pgdba slot list gone ${at}`]);
     expect(JSON.stringify(whats)).not.toContain("only_down");
     expect(commands).toContain(`pgdba index drop half --yes ${at}`);
     for (const command of commands.filter((one: unknown) => one !== null))
