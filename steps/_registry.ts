@@ -190,6 +190,8 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "role.password": () => import("./role/password.ts"),
   "role.revoke": () => import("./role/revoke.ts"),
   "role.set": () => import("./role/set.ts"),
+  "rows.compare": () => import("./rows/compare.ts"),
+  "rows.copy": () => import("./rows/copy.ts"),
   run: () => import("./core/run.ts"),
   "sequence.fill": () => import("./sequence/fill.ts"),
   "sequence.swap": () => import("./sequence/swap.ts"),

@@ -36,6 +36,8 @@ export interface TransactionOptions extends Timeouts {
   jit?: false | undefined;
   /** False where an index may be damaged: tables are read from end to end. */
   indexes?: false | undefined;
+  /** All its statements see the rows of one moment. */
+  repeatable?: true | undefined;
   signal?: AbortSignal | undefined;
 }
 

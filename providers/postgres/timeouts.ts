@@ -37,10 +37,12 @@ export interface Manner extends Timeouts {
   jit?: false | undefined;
   /** False where an index may be damaged: tables are read from end to end. */
   indexes?: false | undefined;
+  /** All statements of an explicit transaction see the same rows. */
+  repeatable?: true | undefined;
 }
 
 /** The planner takes what is switched off where it has nothing else, so that reading from end to end must be on. */
-const WITHOUT_INDEXES: readonly [name: string, value: string][] = [
+export const WITHOUT_INDEXES: readonly [name: string, value: string][] = [
   ["enable_indexscan", "off"],
   ["enable_indexonlyscan", "off"],
   ["enable_bitmapscan", "off"],
@@ -63,7 +65,8 @@ export function local(manner: Manner): string {
 
 /** The statements that begin an explicit transaction. */
 export function begin(mode: "READ ONLY" | "READ WRITE", manner: Manner): string[] {
-  return [`BEGIN ${MARK} ${mode}`, local(manner)];
+  const level = manner.repeatable === true ? " ISOLATION LEVEL REPEATABLE READ" : "";
+  return [`BEGIN ${MARK} ${mode}${level}`, local(manner)];
 }
 
 /** For a command that can't run in a transaction: its timeouts for the session, and what takes them back. Empty without timeouts. */

@@ -1,8 +1,7 @@
 import { PgdbaError } from "../../engine/errors.ts";
-import { isMapping, type Access, type Json, type StepContext } from "../../engine/types.ts";
-import { resolveTarget } from "../../providers/target/resolve.ts";
+import { isMapping, type Json, type StepContext } from "../../engine/types.ts";
 import { defineStep } from "../define.ts";
-import { patroniOf } from "../patroni-access.ts";
+import { onSecondServer, type SecondServer } from "../second-server.ts";
 import { session } from "../sql/session.ts";
 import { type Comparison, compareServers, compareWith } from "./check/compare.ts";
 import { readWanted, wantedFrom } from "../settings-file.ts";
@@ -104,9 +103,9 @@ Settings that name a server (data directory, port, cluster name, …) are left o
     const { settings, file, cluster, member } = input;
     if (file) return report(file, compareWith(here, await readWanted(ctx.cwd, file)));
     if (cluster)
-      return report(`cluster ${cluster}`, compareServers(here, await ofCluster(ctx, cluster)));
+      return report(`cluster ${cluster}`, compareServers(here, await settingsOf(ctx, { cluster })));
     if (member)
-      return report(`member ${member}`, compareServers(here, await ofMember(ctx, member)));
+      return report(`member ${member}`, compareServers(here, await settingsOf(ctx, { member })));
     const wanted = compareWith(here, wantedFrom(settings as Json));
     return report("the wanted settings", wanted, settings ?? {});
   },
@@ -128,46 +127,8 @@ function report(
   };
 }
 
-async function ofCluster(ctx: StepContext, cluster: string): Promise<Map<string, Setting>> {
-  const target = await resolveTarget({
-    flags: { cluster },
-    env: ctx.env,
-    stateDir: ctx.run.stateDir,
-    onSecret: (value) => ctx.secret(value),
-    log: (message) => ctx.log(message),
-  });
-  try {
-    const on = {
-      run: ctx.run.id,
-      path: ctx.step.path,
-      effect: "read" as const,
-      rollsBack: false,
-      hazards: [],
-      signal: ctx.signal,
-    };
-    const there = (await target.use?.("postgres", on)) as Access["postgres"];
-    const pg = await there.session();
-    return hideSecrets(ctx, await readSettings(pg, ctx.signal));
-  } finally {
-    await target.close();
-  }
-}
-
-async function ofMember(ctx: StepContext, name: string): Promise<Map<string, Setting>> {
-  const patroni = await patroniOf(ctx);
-  if (patroni === null) {
-    throw new PgdbaError(
-      "capability_missing",
-      `${ctx.target.name} has no members that pgdba knows of`,
-      {
-        hint: "Name Patroni's REST API in the cluster's file (`patroni: {endpoints: [http://host:8008]}`), or compare with --other CLUSTER.",
-      },
-    );
-  }
-  const pg = await (await ctx.use("member")).open(name);
-  try {
-    return hideSecrets(ctx, await readSettings(pg, ctx.signal));
-  } finally {
-    await pg.close();
-  }
+function settingsOf(ctx: StepContext, there: SecondServer): Promise<Map<string, Setting>> {
+  return onSecondServer(ctx, there, async (pg) =>
+    hideSecrets(ctx, await readSettings(pg, ctx.signal)),
+  );
 }

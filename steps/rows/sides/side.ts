@@ -1,0 +1,90 @@
+import { PgdbaError } from "../../../engine/errors.ts";
+import type { Run } from "../../../providers/postgres/session.ts";
+
+/** Of one batch, as the server sends it: far more than its rows should have. */
+const MAX_BYTES = 128 * 1024 * 1024;
+const CURSOR = "pgdba_rows";
+
+export interface Row {
+  [key: `k${number}`]: number | string;
+  row: string;
+  at: string;
+  part: string;
+}
+
+/** The rows of one side, a batch of them at a time; the next is asked for while the last is looked at. */
+export class Side {
+  readonly run: Run;
+  readonly #batch: number;
+  readonly #signal: AbortSignal;
+  #rows: Row[] = [];
+  #at = 0;
+  #next: Promise<Row[]> | undefined;
+  /** Rows that were looked at. */
+  seen = 0;
+  bytes = 0;
+
+  constructor(run: Run, batch: number, signal: AbortSignal) {
+    this.run = run;
+    this.#batch = batch;
+    this.#signal = signal;
+  }
+
+  async open(select: string): Promise<void> {
+    await this.run(`DECLARE ${CURSOR} NO SCROLL CURSOR FOR ${select}`);
+    this.#ask();
+  }
+
+  /** The first row that was not taken; undefined at the end, and where `more` has to be called first. */
+  get head(): Row | undefined {
+    return this.#rows[this.#at];
+  }
+
+  take(): Row {
+    const row = this.#rows[this.#at++]!;
+    this.seen += 1;
+    this.bytes += row.row.length;
+    return row;
+  }
+
+  /** False when there are no more rows. */
+  async more(): Promise<boolean> {
+    if (this.#at < this.#rows.length) return true;
+    if (this.#next === undefined) return false;
+    this.#rows = await this.#next;
+    this.#at = 0;
+    this.#next = undefined;
+    if (this.#rows.length === this.#batch) this.#ask();
+    return this.#rows.length > 0;
+  }
+
+  /** Nothing may be under way when the transaction ends. */
+  async settled(): Promise<void> {
+    await this.#next?.catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    await this.settled();
+    this.#next = undefined;
+    await this.run(`CLOSE ${CURSOR}`);
+  }
+
+  #ask(): void {
+    this.#next = this.#fetch();
+    // It is awaited later.
+    this.#next.catch(() => {});
+  }
+
+  async #fetch(): Promise<Row[]> {
+    const { rows, truncated } = await this.run(`FETCH ${this.#batch} FROM ${CURSOR}`, [], {
+      maxRows: this.#batch,
+      maxBytes: MAX_BYTES,
+      drain: true,
+      signal: this.#signal,
+    });
+    if (!truncated) return rows as unknown as Row[];
+    throw new PgdbaError("limit_exceeded", "A row is too large to be compared", {
+      hint: "Narrow the rows with --where.",
+    });
+  }
+}
