@@ -27,7 +27,7 @@ const BY_SQLSTATE: Record<string, Rule> = {
   },
   "28": {
     code: "connection_failed",
-    hint: "Check the user, the password (PGDBA_PG_PASSWORD) and the server's pg_hba.conf.",
+    hint: "Check the user, the server's pg_hba.conf, and the password: the first that is given of the cluster's entry, PGDBA_PG_PASSWORD, PGDBA_PG_PASSWORD_FILE, PGPASSWORD and PGPASSFILE (~/.pgpass).",
   },
   "3D000": {
     code: "connection_failed",

@@ -46,6 +46,9 @@ describe("errors say what to do, by code", () => {
       (thrown) => thrown,
     );
     expect([wrong.code, wrong.data.sqlstate]).toEqual(["connection_failed", "28P01"]);
+    // Whichever it was taken from.
+    for (const source of ["PGDBA_PG_PASSWORD", " PGPASSWORD", "PGPASSFILE"])
+      expect(wrong.hint).toContain(source);
     const absent = await connect({ ...specOf(plain), database: "absent" }).catch(
       (thrown) => thrown,
     );

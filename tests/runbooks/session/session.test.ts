@@ -38,6 +38,11 @@ describe.each(VERSIONS_HERE)("sessions of PostgreSQL %d", (version) => {
       may_end: true,
       own: false,
     });
+    // Of the places some are nobody's but superusers'.
+    expect(data.server).toMatchObject({ reserved_for_superusers: 3, reserved_for_members: 0 });
+    // A filter is one of the groups as well.
+    const shop = await server.run(["session", "list", "--application", "shop"]);
+    expect(shop.envelope.data.groups).toMatchObject([{ application: "shop", sessions: 1 }]);
     const one = await server.run(["session", "list", "--limit", "1"]);
     expect(one.envelope.data).toMatchObject({ left_out: data.sessions.length - 1 });
     const none = await server.run(["session", "list", "--longer-than", "1h"]);
