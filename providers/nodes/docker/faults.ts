@@ -42,8 +42,9 @@ exit 0`;
 const CUT = `iptables -w 5 -I OUTPUT 1 -j DROP && iptables -w 5 -I INPUT 1 -j DROP || exit 1
 ip6tables -w 5 -I OUTPUT 1 -j DROP; ip6tables -w 5 -I INPUT 1 -j DROP; exit 0`;
 
-/** Waits for the end of whoever has cut it: where that comes before the node's, nobody else would take it back. What still cuts meanwhile ends with this. */
-const UNCUT = `cat >/dev/null
+/** Waits for the end of whoever has cut it: where that comes before the node's, nobody else would take it back. What still cuts meanwhile ends with this. Nodes die
+ * within seconds: an Engine that was too busy to close the input, or to kill this, leaves it for five minutes. */
+const UNCUT = `timeout 300 cat >/dev/null
 for n in 1 2 3; do
   for program in iptables ip6tables; do
     for hook in OUTPUT INPUT; do $program -w 5 -D $hook -j DROP 2>/dev/null; done
