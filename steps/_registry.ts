@@ -112,6 +112,7 @@ export const loaders: Record<string, () => Promise<{ default: StepType }>> = {
   "lab.down": () => import("./lab/down.ts"),
   "lab.status": () => import("./lab/status.ts"),
   "lab.up": () => import("./lab/up.ts"),
+  "log.read": () => import("./log/read.ts"),
   "maintenance.analyze": () => import("./maintenance/analyze.ts"),
   "maintenance.due": () => import("./maintenance/due.ts"),
   "maintenance.reindex": () => import("./maintenance/reindex.ts"),

@@ -32,6 +32,8 @@ const first = (words: string, count = 3) =>
 
 test.each([
   ["slow queries", "query/slow-log"],
+  ["read log", "log/show"],
+  ["server log", "log/show"],
   ["password expired", "role/password"],
   ["integer overflow of a primary key", "sequence/widen"],
   ["connection limit of a role", "role/set"],
