@@ -351,7 +351,7 @@ test.concurrent("what a run gives fits the schema that list and show publish for
   const list = at((await cli(["list", "--full"], p)).envelope, "data", "runbooks") as JsonObject[];
   for (const [name, ...args] of names) {
     const schema = list.find((one) => one["name"] === name)!["output"] as JsonObject;
-    const shown = (await cli(["show", name!], p)).envelope.data as JsonObject;
+    const shown = (await cli(["show", name!, "--full"], p)).envelope.data as JsonObject;
     const ran = await cli(args, p);
     expect(ran.exit).toBe(0);
     const whole = shown["output"] as JsonObject;

@@ -13,7 +13,8 @@ export const COMMANDS: Commands = {
     load: () => import("./list.ts"),
   },
   show: {
-    summary: "Show a runbook: parameters, steps, layer, graph; with --full as a Mermaid chart, too",
+    summary:
+      "Show a runbook: parameters, steps, layer, graph; with --full the whole schema of its output and a Mermaid chart, too",
     usage: "<runbook>",
     load: () => import("./show.ts"),
   },

@@ -6,6 +6,7 @@ import type { Command, Result } from "../command.ts";
 import type { Front, IndexedRunbook } from "../front.ts";
 import { libraryOf } from "../library.ts";
 import { outlineOf } from "../outline.ts";
+import { outputNames } from "../output-names.ts";
 
 /** Bytes of JSON from which on the list gives names alone: whoever reads it, reads all of it, and then chooses. */
 const MAX_BYTES = 8_000;
@@ -160,21 +161,9 @@ function whole({ entry, outline, broken }: Listed): JsonObject {
     gives,
     locks,
     params,
-    output: names(output as JsonSchema) as Json,
+    output: outputNames(output as JsonSchema) as Json,
     ...place,
   };
-}
-
-/** The names that the output has, each with its type; the whole of it is for `show`. */
-function names({ properties = {} }: JsonSchema): JsonSchema {
-  const shown = Object.entries(properties).map(([name, { type, description }]) => [
-    name,
-    {
-      ...(type === undefined ? {} : { type }),
-      ...(description === undefined ? {} : { description }),
-    },
-  ]);
-  return { type: "object", properties: Object.fromEntries(shown) };
 }
 
 function asText(listed: readonly Listed[]): string {

@@ -10,11 +10,13 @@ import type { Command } from "../command.ts";
 import { libraryOf } from "../library.ts";
 import { loadRegistry } from "../user-steps.ts";
 import { helpOf } from "../help-text.ts";
+import { outputPaths } from "../output-names.ts";
 
 export default {
   name: "show",
   place: 3,
-  summary: "Show a runbook: parameters, steps, layer, graph; with --full as a Mermaid chart, too",
+  summary:
+    "Show a runbook: parameters, steps, layer, graph; with --full the whole schema of its output and a Mermaid chart, too",
   usage: "<runbook>",
   takes: "document",
   async run(front, parsed, words) {
@@ -40,6 +42,7 @@ export default {
     const { runbook, runbooks } = await compileClosure(name, library, await loadRegistry(front));
     const graph = runbookGraph(runbook.steps);
     const wanted = wantedOf(parsed.flags);
+    const asks = (part: string) => wanted.select.some((path) => path.split(".")[0] === part);
     const data = {
       name: runbook.name,
       summary: runbook.summary,
@@ -47,7 +50,10 @@ export default {
       risk: runbook.risk,
       ...dangerOutline(runbook),
       params: paramsSchema(runbook.params) as Json,
-      output: dataSchema(runbook.outputSchema) as Json,
+      // Most of the answer, and of use to a program alone.
+      output: (wanted.full || asks("output")
+        ? dataSchema(runbook.outputSchema)
+        : outputPaths(runbook.outputSchema)) as Json,
       layer: runbook.doc.layer,
       file: runbook.doc.file,
       overrides: (entry?.overrides ?? []) as unknown as Json,
@@ -55,9 +61,7 @@ export default {
       steps: outline(runbook.steps),
       graph,
       // The same once more, for a page: a third of the answer.
-      ...(wanted.full || wanted.select.some((path) => path === "mermaid")
-        ? { mermaid: mermaid(runbook.steps) }
-        : {}),
+      ...(wanted.full || asks("mermaid") ? { mermaid: mermaid(runbook.steps) } : {}),
     };
     return {
       exit: 0,

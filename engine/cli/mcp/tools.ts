@@ -102,7 +102,7 @@ export function toolsOf({
     show: {
       title: "Show a runbook",
       description:
-        "Tells all of one runbook: parameters and outputs as JSON Schema, risk, needs, steps.",
+        'Tells all of one runbook: parameters as JSON Schema, outputs by name and type (all of their schema with `select: ["output"]`), risk, needs, steps.',
       inputSchema: input({ runbook, select }, ["runbook"]),
       annotations: LOOKS,
     },

@@ -37,6 +37,24 @@ test("show and help tell of one runbook, of a step type and of all", async () =>
   expect((await data("help", "steps", "--full")).steps.length).toBeGreaterThan(100);
 });
 
+test("show tells an output by names and types, and all of its schema when asked", async () => {
+  const short = (await data("show", "query/slow-log")).output;
+  const whole = (await data("show", "query/slow-log", "--full")).output;
+  expect(JSON.stringify(short).length).toBeLessThan(JSON.stringify(whole).length / 2);
+  expect(Object.keys(short.properties)).toEqual(
+    Object.keys(whole.properties).filter((name) => name !== "run"),
+  );
+  expect(short.properties.statements).toMatchObject({
+    type: "array",
+    items: { properties: { queryid: { type: ["string", "null"] }, rows: { type: "integer" } } },
+  });
+  expect(whole.required).toContain("run");
+  expect((await data("show", "query/slow-log", "--select", "output")).output).toEqual(whole);
+  const hidden = (await data("show", "query/slow-log", "--select", "output.properties.hidden"))
+    .output;
+  expect(hidden.properties.hidden).toEqual(whole.properties.hidden);
+});
+
 test("step types are listed by group within 8 kB, a line each of a group, and found by words", async () => {
   const all = await data("help", "steps");
   expect(JSON.stringify(all).length).toBeLessThan(8_000);
