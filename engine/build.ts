@@ -3,7 +3,7 @@
  * instead, which needs nothing beside it; only the PostgreSQL of the lab and of twins is not in it. `--target linux-arm64` (`linux-x64`)
  * makes it for another machine than this one; bun fetches itself for that from npm's registry, once.
  */
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -85,4 +85,9 @@ if (!built.success) {
       `bun for ${target} is fetched from npm's registry, once: see that this machine reaches it, or compile on a ${target} machine.\n`,
     );
   process.exit(1);
+}
+if (executable === false) {
+  const { parsedDocuments } = await import("./generate/parsed-documents.ts");
+  const documents = await parsedDocuments(join(root, "runbooks"));
+  writeFileSync("dist/documents.json", JSON.stringify(documents));
 }

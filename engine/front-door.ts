@@ -1,5 +1,5 @@
 /** The composition root: the only place that touches globals and knows both the engine and what it works with. */
-import { readFileSync, writeSync } from "node:fs";
+import { existsSync, readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute } from "node:path";
 import { CAPABILITIES } from "../providers/target/capabilities.ts";
@@ -13,12 +13,14 @@ import { errorRecord, failure } from "./envelope.ts";
 import { type ExitCode, PgdbaError } from "./errors.ts";
 import { suggest } from "./shared/suggest.ts";
 import { Secrets } from "./secrets.ts";
+import type { Parsed } from "./load/parsed.ts";
 import { interrupted, Stop } from "./run/stop.ts";
 import packageJson from "../package.json" with { type: "json" };
 
 /** An executable holds the runbooks beside the program (see build.ts). */
 const packageDir = Bun.isStandaloneExecutable ? import.meta.dir : dirname(import.meta.dir);
 let index: BuiltinIndex | undefined;
+let parsed: Parsed | undefined;
 /** Set when there is no current folder to work in. */
 let folderless: PgdbaError | undefined;
 
@@ -61,6 +63,7 @@ const front: Front = {
     (index ??= JSON.parse(
       readFileSync(`${packageDir}/runbooks/_index.json`, "utf8"),
     ) as BuiltinIndex),
+  builtinParsed: () => (parsed ??= parsedByTheBuild()),
   async resolveTarget(request) {
     const { resolveTarget } = await import("../providers/target/resolve.ts");
     return resolveTarget({ ...request, suggest });
@@ -179,3 +182,9 @@ process.exitCode = await main(front);
 // A step that was given up may have left some.
 if (front.stop.reason !== null) await killChildren();
 process.exit();
+
+/** They lie beside the bundle, and nowhere else: sources and an executable parse what they read. */
+function parsedByTheBuild(): Parsed {
+  const file = `${import.meta.dir}/documents.json`;
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Parsed) : {};
+}

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import type { IndexFile } from "../load/library.ts";
+import type { Parsed } from "../load/parsed.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Stop } from "../run/stop.ts";
 import type {
@@ -89,6 +90,8 @@ export interface Front {
   version: string;
   registry: StepRegistry;
   builtinIndex(): BuiltinIndex;
+  /** The built-in documents that the build has parsed; only a bundle has them. */
+  builtinParsed?(): Parsed;
   resolveTarget(request: TargetRequest): Promise<Target>;
   clusterNames(stateDir: string): Promise<string[]>;
   /** The members that the registry knows: of a cluster, or of all. */

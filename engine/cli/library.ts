@@ -9,7 +9,12 @@ import type { Front } from "./front.ts";
 /** All layers, in rising order of precedence (design: built in, /etc, the user's, the project's, --runbooks). */
 export function libraryOf(front: Front, extraDirs: readonly string[]): Library {
   const layers: Layer[] = [
-    { name: "builtin", dir: join(front.packageDir, "runbooks"), index: front.builtinIndex() },
+    {
+      name: "builtin",
+      dir: join(front.packageDir, "runbooks"),
+      index: front.builtinIndex(),
+      parsed: front.builtinParsed?.bind(front),
+    },
     ...systemDirsOf(front.env).map((dir): Layer => ({
       name: "system",
       dir: join(dir, "runbooks"),

@@ -4,6 +4,7 @@ import { PgdbaError } from "../errors.ts";
 import { readHead } from "../shared/read-file.ts";
 import type { LayerName, RunbookOutline } from "../types.ts";
 import { LIMITS } from "./limits.ts";
+import type { Parsed } from "./parsed.ts";
 
 /** The documents of a layer, known without reading its folder. Files are relative to the layer. */
 export interface IndexFile {
@@ -23,6 +24,8 @@ export interface Layer {
   name: LayerName;
   dir: string;
   index?: IndexFile;
+  /** Documents that were parsed when the bundle was built; asked for when the first is loaded. */
+  parsed?: (() => Parsed) | undefined;
 }
 
 export interface LayerFiles {

@@ -4,6 +4,7 @@ import { isDocumentName, type Layer, type LayerFiles, peek, scanLayer } from "./
 import { LIMITS } from "./limits.ts";
 import type { Candidate, Catalogue } from "./resolve.ts";
 import { nearNames } from "./near.ts";
+import type { Parsed } from "./parsed.ts";
 
 export type { IndexFile, Layer } from "./layer.ts";
 
@@ -15,6 +16,7 @@ export type { IndexFile, Layer } from "./layer.ts";
 export function openLibrary(layers: readonly Layer[]): Library {
   let scanned: { names: Map<string, Candidate[]>; refused: Map<string, string> } | undefined;
   const kinds = new Map<Candidate, string>();
+  const parsed = new Map<Candidate, () => Parsed>();
   const outlines = new Map<Candidate, RunbookOutline>();
   const docs = new Map<string, ReturnType<Library["load"]>>();
 
@@ -27,6 +29,7 @@ export function openLibrary(layers: readonly Layer[]): Library {
       for (const [name, reason] of found.refused) refused.set(name, reason);
       for (const [name, { file, kind, outline }] of found.files) {
         const candidate = { layer: layer.name, file };
+        if (layer.parsed !== undefined) parsed.set(candidate, layer.parsed);
         if (kind !== undefined) kinds.set(candidate, kind);
         if (outline !== undefined) outlines.set(candidate, outline);
         names.set(name, [candidate, ...(names.get(name) ?? [])]);
@@ -38,6 +41,7 @@ export function openLibrary(layers: readonly Layer[]): Library {
   const catalogue: Catalogue = {
     candidates: (name) => scan().names.get(name) ?? [],
     names: () => scan().names.keys(),
+    parsed: (name, candidate) => parsed.get(candidate)?.()[name],
   };
 
   function kindOf(name: string, index: number, steps = 0): string {

@@ -2,6 +2,7 @@ import type { Diagnostic, Doc, JsonObject, LayerName } from "../types.ts";
 import { checkRisk, extendTree } from "./extends.ts";
 import { invalidRunbook } from "./frame.ts";
 import { LIMITS } from "./limits.ts";
+import { type Parsed, unchanged } from "./parsed.ts";
 import { reader, type Read } from "./read.ts";
 import { suggest } from "../shared/suggest.ts";
 import { child, fault, spanAt, toJson, type Tree } from "./tree.ts";
@@ -16,6 +17,8 @@ export interface Catalogue {
   /** All files of that name, that of the highest layer first. */
   candidates(name: string): readonly Candidate[];
   names(): Iterable<string>;
+  /** What a file of the built-in layer said when the bundle was built; none that extends another is among them. */
+  parsed?(name: string, candidate: Candidate): Parsed[string] | undefined;
 }
 
 /** A document by name and layer: the `index`th of its candidates. */
@@ -30,6 +33,8 @@ interface Link extends Candidate {
  * @throws PgdbaError invalid_runbook, io_failed
  */
 export function resolveDocument(name: string, catalogue: Catalogue): Doc {
+  const known = ready(name, catalogue);
+  if (known !== undefined) return known;
   const read = reader();
   const { tree, chain } = build(name, 0, catalogue, read);
   const faults: Diagnostic[] = [];
@@ -49,6 +54,27 @@ export function resolveDocument(name: string, catalogue: Catalogue): Doc {
     digest: digest(chain),
     ...ancestry(chain[0]!, catalogue, read),
     at: (path, key) => spanAt(tree, path, key),
+  };
+}
+
+/** The document without parsing it, where it alone has its name and reads as when the bundle was built. */
+function ready(name: string, catalogue: Catalogue): Doc | undefined {
+  const [only, ...others] = catalogue.candidates(name);
+  const built = only && others.length === 0 ? catalogue.parsed?.(name, only) : undefined;
+  const same = built && unchanged(built, only!.file);
+  if (!same) return undefined;
+  const { data, digest } = same;
+  let tree: Tree | undefined;
+  return {
+    name,
+    kind: typeof data["kind"] === "string" ? data["kind"] : "runbook",
+    ...only!,
+    data,
+    digest,
+    lineage: [name],
+    below: [],
+    // Only what is wrong with it is told by its place.
+    at: (path, key) => spanAt((tree ??= build(name, 0, catalogue, reader()).tree), path, key),
   };
 }
 
