@@ -56,6 +56,28 @@ test("after an upgrade of the operating system: nothing is recorded while an ind
   expect(elsewhere).toMatchObject({ database: null, rebuilt: 0 });
 }, 300_000);
 
+test.each([13, 18] as const)(
+  "on %d a collation without a version on record does not pass",
+  async (version) => {
+    const old = await planted(version);
+    const admin = await old.session("admin");
+    await admin.query(
+      `CREATE TABLE people (town text COLLATE "de-x-icu"); CREATE INDEX by_town ON people (town)`,
+    );
+    const looked = async () =>
+      (await old.run(["health", "check", "--only", "collation-object"])).envelope.data;
+    expect((await looked()).passed).toEqual(["collation-object"]);
+    await admin.query("UPDATE pg_collation SET collversion = NULL WHERE collname = 'de-x-icu'");
+    const { passed, skipped, partial, findings } = await looked();
+    expect([passed, findings]).toEqual([[], []]);
+    expect([...skipped, ...partial]).toMatchObject([
+      { code: "unknown", reason: expect.stringContaining("no version of it was recorded") },
+    ]);
+    await old.stop();
+  },
+  300_000,
+);
+
 test("on 13, where only collations have a version", async () => {
   const old = await planted(13);
   const one = await old.session("dba");
