@@ -3,6 +3,8 @@ import type { Run } from "../../../providers/postgres/session.ts";
 
 /** Of one batch, as the server sends it: far more than its rows should have. */
 const MAX_BYTES = 128 * 1024 * 1024;
+/** Batches after which what was read is given back: by itself the runtime would let hundreds of MB of it pile up first. */
+const COLLECT = 20;
 const CURSOR = "pgdba_rows";
 
 export interface Row {
@@ -20,6 +22,7 @@ export class Side {
   #rows: Row[] = [];
   #at = 0;
   #next: Promise<Row[]> | undefined;
+  #batches = 0;
   /** Rows that were looked at. */
   seen = 0;
   bytes = 0;
@@ -76,6 +79,8 @@ export class Side {
   }
 
   async #fetch(): Promise<Row[]> {
+    this.#batches += 1;
+    if (this.#batches % COLLECT === 0) Bun.gc(true);
     const { rows, truncated } = await this.run(`FETCH ${this.#batch} FROM ${CURSOR}`, [], {
       maxRows: this.#batch,
       maxBytes: MAX_BYTES,
