@@ -120,7 +120,7 @@ export async function checkApproval(
 }
 
 /** Who may approve: keys, and users but for those behind the run, who approve nothing that they ask for. */
-function approversOf(rules: readonly PolicyRule[], askers: readonly string[]): string[] {
+export function approversOf(rules: readonly PolicyRule[], askers: readonly string[]): string[] {
   const asking = new Set<number | undefined>(askers.flatMap((user) => uidOf(user) ?? []));
   const names = rules.flatMap(({ by }) => [
     ...(by?.users ?? []).filter((user) => !asking.has(uidOf(user))),

@@ -51,6 +51,7 @@ export async function begin(host: Host, request: RunRequest): Promise<RunState> 
     const targetView = resume?.row.view ?? entered.view;
     const state = newState(host, request, { id, startedAt, judged, releasers, emit, targetView });
     state.lock = lock;
+    state.ahead = entered.ahead;
     // Who needs an approval does not answer the questions of a run, either.
     if (seen.rules.length > 0) state.ask = undefined;
     if (judged.withoutBackup && !request.plan)

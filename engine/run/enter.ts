@@ -1,7 +1,8 @@
 import { copyOf, type ErrorCode, PgdbaError } from "../errors.ts";
 import { judge } from "../gates.ts";
 import { skipsBackup, takesBackup } from "../gates/backup.ts";
-import type { GateInput } from "../gates/verdict.ts";
+import type { GateInput, Verdict } from "../gates/verdict.ts";
+import { aheadOf, asRun } from "./ahead.ts";
 import type { PolicyRule } from "../policy.ts";
 import type { Releasers } from "../releasers.ts";
 import type { Danger, Union } from "../check/danger.ts";
@@ -26,6 +27,8 @@ export interface Entered {
   answered: readonly string[];
   /** The rules by which a person must approve it. */
   approve: readonly PolicyRule[];
+  /** Of a plan: what stands before the run itself; null where nothing does. */
+  ahead: JsonObject | null;
 }
 
 /** Reaches the target as far as the run needs it, and judges. @throws PgdbaError of the gate that refused, or approval_needed */
@@ -69,6 +72,9 @@ export async function passGates(
     if (verdict.answer === "refuse") throw refusal(verdict);
     checkResumed(request, about);
     const named = await judgeOthers(request, judging, releasers);
+    const ahead = request.plan
+      ? aheadOf([judge(asRun(judging)), ...named.ahead], request.asked.users ?? [])
+      : null;
     answered.push(...named.answered);
     const approve = [...(verdict.answer === "approve" ? verdict.rules : []), ...named.approve];
     const { identity } = about;
@@ -84,7 +90,8 @@ export async function passGates(
       ...doubts(target, about),
       ...movedOn(request.resume?.row.view, view),
     ];
-    return { identity, judged, others: named.others, keys, view, warnings, answered, approve };
+    const { others } = named;
+    return { identity, judged, others, keys, view, warnings, answered, approve, ahead };
   } catch (thrown) {
     const closing = releasers.releaseAll().catch(() => {});
     // After a signal it does not wait for a server that does not answer.
@@ -121,10 +128,12 @@ async function judgeOthers(
   keys: string[];
   answered: string[];
   approve: PolicyRule[];
+  ahead: Verdict[];
 }> {
   const keys: string[] = [];
   const approve: PolicyRule[] = [];
   const answered: string[] = [];
+  const ahead: Verdict[] = [];
   // What is done with entries of the registry alone is done with broken ones as well.
   const others = input.danger.touches ? ((await request.others?.()) ?? []) : [];
   for (const other of others) {
@@ -136,11 +145,17 @@ async function judgeOthers(
     const known = knownOf(other, about);
     const { name, cluster, expectedIdentity } = other;
     const { state, identity, capabilities } = about;
-    const verdict = judge({
+    const judging: GateInput = {
       ...input,
       danger: { ...input.danger, needs: [], backup: null },
       target: { name, cluster, state, expectedIdentity, ...known, identity, capabilities },
-    });
+    };
+    const verdict = judge(judging);
+    // What the risk asks for is asked once, for the target.
+    if (input.plan)
+      ahead.push(
+        ...[judge(asRun(judging))].filter((one) => one.answer !== "ask" || one.gate === "policy"),
+      );
     if (verdict.answer === "refuse") throw refusal(verdict);
     if (verdict.answer === "approve") approve.push(...verdict.rules);
     // What the risk of the run asks is asked for the target.
@@ -153,7 +168,7 @@ async function judgeOthers(
       : [identity, expectedIdentity].filter((one) => one !== null);
     keys.push(...new Set([name, ...known.clusters, ...identities]));
   }
-  return { others, keys, answered, approve };
+  return { others, keys, answered, approve, ahead };
 }
 
 /**

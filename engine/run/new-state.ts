@@ -66,6 +66,7 @@ export function newState(
     cutShort: [],
     summaries: new Bounded(MAX_LISTED),
     warnings: new Bounded(MAX_WARNINGS),
+    ahead: null,
     lock: null,
   };
 }

@@ -200,6 +200,8 @@ export interface RunState {
   readonly cutShort: string[];
   readonly summaries: Bounded<StepSummary>;
   readonly warnings: Bounded<string>;
+  /** Of a plan: what stands before the run itself. */
+  ahead: JsonObject | null;
   /** Name of the runbook that was asked for. */
   readonly topRunbook: string;
   lock: Fence | null;

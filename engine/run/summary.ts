@@ -18,6 +18,8 @@ export function runData(
     ...(run.judged.hazards.length === 0 ? {} : { hazards: run.judged.hazards }),
     ...(run.judged.withoutBackup ? { without_backup: true } : {}),
     plan: state.plan,
+    // What the run itself will be asked, so that nobody learns of it only then.
+    ...(state.ahead === null ? {} : { gate: state.ahead }),
     target: state.target.name,
     caller: state.caller,
     started_at: run.startedAt,

@@ -31,12 +31,26 @@ export function renderRun(run: JsonObject, canvas: Canvas): string[] {
       const [first = "", ...rest] = wrap(printable(text), canvas.columns - 4);
       return [`  ${paint.yellow("▲")} ${first}`, ...indent(rest, "    ")];
     }),
+    ...renderGate(run["gate"], canvas),
     ...renderSteps(stepRows(run["steps"]), canvas),
     ...(typeof run["steps_not_listed"] === "number"
       ? [paint.dim(`  … ${count(run["steps_not_listed"], "more step")}`)]
       : []),
     ...renderUndo(run["undo"], canvas),
   ];
+}
+
+/** What a plan's run will be asked. */
+function renderGate(gate: Json | undefined, { paint, columns }: Canvas): string[] {
+  if (!isMapping(gate)) return [];
+  const what = gate["answer"] === "refuse" ? "would be refused" : "needs a person's word";
+  const opens = Array.isArray(gate["opens"]) && gate["opens"].length > 0 ? gate["opens"] : [];
+  const by = opens.length === 0 ? "" : ` (${opens.join(" ")})`;
+  const [first = "", ...rest] = wrap(
+    printable(`The run ${what}${by}: ${String(gate["message"])}`),
+    columns - 4,
+  );
+  return [`  ${paint.yellow("◇")} ${first}`, ...indent(rest, "    ")];
 }
 
 /** The results of undoing; a person must look at an undo that failed. */

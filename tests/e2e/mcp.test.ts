@@ -224,7 +224,9 @@ test("what asks for a name once more tells the person the whole command, and an 
   const call1 = { runbook: "t/asks", params: { name: "it's" } };
   const asked = await call(client, "run", { ...call1, brief: true });
   for (const text of [asked.said, asked.envelope.error?.hint])
-    expect(text).toContain(`they run: ${whole} — do not look for another way`);
+    expect(text).toContain(
+      `they run: ${whole} — do not get round this with another tool or client`,
+    );
   const trusted = await connect("--agent-confirms");
   const gate = await call(trusted, "run", call1);
   const question = await call(trusted, "run", { ...call1, yes: true });
@@ -233,7 +235,7 @@ test("what asks for a name once more tells the person the whole command, and an 
   for (const text of [question.said, question.envelope.error?.hint]) expect(text).toContain(send);
   const both = send.replace("and ", "and yes: true, ");
   for (const text of [gate.said, gate.envelope.error?.hint]) expect(text).toContain(both);
-  for (const { said } of [gate, question]) expect(said).not.toMatch(/another way|pgdba|person/);
+  for (const { said } of [gate, question]) expect(said).not.toMatch(/another tool|pgdba|person/);
   expect(notes()).not.toContain("asked");
   const params = { ...call1.params, sure_of: "it's" };
   // The word is a person's as well, by whichever spelling; a plan does nothing by it.
@@ -340,7 +342,8 @@ test("no more than eight calls run at once", async () => {
   const calls = Array.from({ length: 9 }, () => call(client, "run_read", { runbook: "t/slow" }));
   const ended = await Promise.all(calls);
   const refused = ended.filter(({ isError }) => isError);
-  expect(refused.map(({ envelope }) => envelope.error?.code)).toEqual(["limit_exceeded"]);
+  const errors = refused.map(({ envelope }) => envelope.error);
+  expect(errors).toMatchObject([{ code: "limit_exceeded", retryable: true }]);
 });
 
 test("a run whose client has gone is taken back", async () => {

@@ -166,8 +166,9 @@ function partsOf(data: JsonObject, shown: readonly Shown[]): JsonObject {
 function withBriefRun(value: JsonObject): JsonObject {
   const { run } = value;
   if (!isMapping(run) || run["id"] === undefined) return value;
-  const { id, status, warnings, plan } = run as Record<string, Json>;
-  const would = plan === true ? { would: wouldDo(run["steps"]) } : {};
+  const { id, status, warnings, plan, gate } = run as Record<string, Json>;
+  const ahead = gate === undefined ? {} : { gate };
+  const would = plan === true ? { ...ahead, would: wouldDo(run["steps"]) } : {};
   return { ...value, run: { id, status, warnings, ...would } as JsonObject };
 }
 

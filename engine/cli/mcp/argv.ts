@@ -35,6 +35,7 @@ export async function argvOf(front: Front, call: Call, fixed: Fixed): Promise<st
   const params = Object.fromEntries(
     Object.entries(call.params ?? {}).map(([name, value]) => [name.replaceAll("-", "_"), value]),
   );
+  refuseStray(call.runbook, outline, params, fixed);
   validateParams(outline.specs, params);
   refuseUnfit(call.runbook, outline, params);
   refuseOtherClusters(call.runbook, outline, params, fixed.target);
@@ -104,6 +105,32 @@ async function known(front: Front, name: string, fixed: Fixed): Promise<IndexedR
 /** True for what can't be done well from afar: what never ends, and files of the server's machine. */
 export function isUnfit({ specs, watches }: IndexedRunbook, params: JsonObject): boolean {
   return watches === true || fileParam(specs, params) !== undefined;
+}
+
+/** What a call takes beside the parameters of the runbook. */
+const BESIDE = ["select", "brief", "approval", "target"];
+const OF_THE_TARGET = ["cluster", "host", "port", "user", "database"];
+
+/** @throws PgdbaError invalid_param for an argument of the tool that stands among the parameters of the runbook */
+function refuseStray(
+  name: string,
+  { specs }: IndexedRunbook,
+  params: JsonObject,
+  { target }: Fixed,
+): void {
+  const stray = Object.keys(params).filter((param) => !(param in specs));
+  const beside = stray.find((param) => BESIDE.includes(param));
+  const ofTarget = stray.find((param) => OF_THE_TARGET.includes(param));
+  const param = beside ?? ofTarget;
+  if (param === undefined) return;
+  throw new PgdbaError("invalid_param", `${name} has no parameter ${param}`, {
+    hint:
+      beside !== undefined
+        ? `${param} is an argument of the tool: it stands beside params, where the tool takes it.`
+        : target.length === 0
+          ? `It is a part of the target: give target: {${JSON.stringify(param)}: …} beside params.`
+          : "The target is fixed for this server: leave it out, or give what the tool's own argument target takes.",
+  });
 }
 
 /** @throws PgdbaError gate_refused for what is unfit */

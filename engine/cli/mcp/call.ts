@@ -12,6 +12,8 @@ import type { ToolName } from "./tools.ts";
 export interface ToolCall {
   tool: ToolName;
   arguments: JsonObject;
+  /** The arguments that hold a word such as NAME, in whose place something must be put first. */
+  gaps: readonly string[];
 }
 
 /** What a command comes to through one door. */
@@ -55,16 +57,18 @@ function callOfOwn(
 ): ToolCall | null {
   const [word, ...more] = rest;
   if (rest.some((one) => one.startsWith("-"))) return null;
-  if (command === "list" && word === undefined) return { tool: "find", arguments: {} };
+  if (command === "list" && word === undefined) return { tool: "find", arguments: {}, gaps: [] };
   if (command === "list")
-    return isProse ? null : { tool: "find", arguments: { words: rest.join(" ") } };
+    return isProse ? null : { tool: "find", arguments: { words: rest.join(" ") }, gaps: [] };
   if (more.length > 0) return null;
   if (command === "show")
     return word !== undefined && runbooks.has(word)
-      ? { tool: "show", arguments: { runbook: word } }
+      ? { tool: "show", arguments: { runbook: word }, gaps: [] }
       : null;
-  if (word === undefined) return { tool: "status", arguments: {} };
-  return /^\d[0-9a-z-]{0,63}$/.test(word) ? { tool: "status", arguments: { run: word } } : null;
+  if (word === undefined) return { tool: "status", arguments: {}, gaps: [] };
+  return /^\d[0-9a-z-]{0,63}$/.test(word)
+    ? { tool: "status", arguments: { run: word }, gaps: [] }
+    : null;
 }
 
 /** @throws PgdbaError for flags and words that the runbook does not take */
@@ -93,8 +97,21 @@ function callOfRunbook(
   const leads = Object.keys(params).some((name) => specs[name]!.runbook !== undefined);
   const reads = (risk === "read" && !leads) || global("read-only") === true;
   const tool = global("plan") === true ? "plan" : reads ? "run_read" : "run";
+  const gaps = [
+    ...Object.keys(params)
+      .filter((name) => !isValue(specs[name]!, params[name]!))
+      .map((name) => `params.${name}`),
+    ...Object.entries(target)
+      .filter(([name, value]) =>
+        name === "port" ? typeof value !== "number" : PLACEHOLDER.test(String(value)),
+      )
+      .map(([name]) => `target.${name}`),
+  ];
+  // As a whole it is only what can be called as it stands.
+  if (exact && !isProse && gaps.length > 0) return null;
   return {
     tool,
+    gaps,
     arguments: {
       runbook,
       ...(Object.keys(params).length === 0 ? {} : { params }),
@@ -104,6 +121,13 @@ function callOfRunbook(
       ...(tool === "run" && door.confirms ? confirmations(global) : {}),
     },
   };
+}
+
+/** A word of a hint in whose place something must be put. */
+const PLACEHOLDER = /^(NAME|HOST|PORT|USER|DATABASE|CLUSTER|STANDBY)(_[A-Z]+)*$/;
+
+function isValue(spec: ParamSpec, value: Json): boolean {
+  return typed({ value: spec }, { value }, true) !== null;
 }
 
 /** The values as the runbook takes them; null where one is none, unless they need not be `exact`. */
@@ -123,8 +147,10 @@ type Global = (name: string) => Parsed["flags"][string];
 /** The target to name; null for one that this door does not lead to. */
 function targetOf(global: Global, { needs }: IndexedRunbook, door: Door): JsonObject | null {
   const named = TARGET.filter((name) => global(name) !== undefined);
-  const at = (name: string): Json =>
-    name === "port" ? Number(global(name)) : String(global(name));
+  const at = (name: string): Json => {
+    const said = String(global(name));
+    return name === "port" && /^\d+$/.test(said) ? Number(said) : said;
+  };
   if (door.fixed.length === 0) {
     if (named.length === 0) return needs.length > 0 ? (door.target ?? {}) : {};
     return Object.fromEntries(named.map((name) => [name, at(name)]));

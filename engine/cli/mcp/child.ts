@@ -52,6 +52,7 @@ export class Children {
     if (this.#places === 0)
       throw new PgdbaError("limit_exceeded", `${MOST_AT_ONCE} calls are running already`, {
         hint: "Wait until one of them has ended, then call it again.",
+        retryable: true,
       });
     this.#places -= 1;
     const { self, packageDir, cwd, env, stop } = this.#front;

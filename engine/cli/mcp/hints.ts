@@ -1,11 +1,11 @@
 import { isMapping } from "../../json.ts";
 import type { Envelope, Json, JsonObject } from "../../types.ts";
 import { boundAgain } from "../answer/shape.ts";
-import type { IndexedRunbook } from "../front.ts";
 import { runbooksNamedIn } from "../hints/named-runbooks.ts";
 import { libraryOf } from "../library.ts";
 import type { Door } from "./call.ts";
 import { callOfCommand, withCalls } from "./calls.ts";
+import { withoutTwins } from "./select.ts";
 import type { Args, ToolName } from "./tools.ts";
 import type { Serving } from "./unconfirmed.ts";
 
@@ -26,17 +26,25 @@ const AS_IT_IS =
 /** The answer with the commands and hints of the command line as what a caller of the tools does. */
 export async function forTools(
   serving: Serving,
-  { tool, args }: { tool: ToolName; args: Args },
+  /** `ahead`: what the tool run will ask for, in a plan. */
+  { tool, args, ahead }: { tool: ToolName; args: Args; ahead?: string | undefined },
   envelope: Envelope,
 ): Promise<Envelope> {
   const door = await doorOf(serving, args, envelope);
+  const spoken = speakerOf(door, args);
+  const answered = withoutTwins(envelope.data, args.select ?? []);
   // What a person is asked for is told as a command, for them.
   const isAsked = envelope.error?.code === "approval_needed";
   const { data, error } = boundAgain(
     {
       ...envelope,
-      data: callsIn(envelope.data, door),
-      error: isAsked ? envelope.error : errorIn(envelope.error, door, args),
+      data:
+        tool === "show" || tool === "find"
+          ? described(callsIn(answered, door), (name) =>
+              name === undefined ? spoken : speakerOf(door, { runbook: name }),
+            )
+          : withRun(callsIn(answered, door), (run) => runIn(run, spoken, ahead)),
+      error: isAsked ? envelope.error : errorIn(envelope.error, door, spoken),
     },
     args.brief === true,
   );
@@ -76,30 +84,94 @@ function callsIn(value: Json, door: Door): Json {
 
 const SAID = ["runbook", "params"];
 
-function errorIn(error: Envelope["error"], door: Door, { runbook = "" }: Args): Envelope["error"] {
+type Spoken = (text: string) => string;
+
+function errorIn(error: Envelope["error"], door: Door, spoken: Spoken): Envelope["error"] {
   if (error === null) return null;
   const told = callsIn(error as unknown as JsonObject, door) as unknown as typeof error;
-  const specs = door.runbooks.get(runbook)?.specs ?? {};
-  const spoken = (text: string): string => withoutFlags(text, specs, door);
+  const { run } = told as { run?: Json };
+  const hint = told.code === "missing_secret" ? `${told.hint ?? ""} ${SETS}`.trim() : told.hint;
   return {
     ...told,
     message: spoken(told.message),
-    ...(typeof told.hint === "string" ? { hint: spoken(told.hint) } : {}),
+    ...(typeof hint === "string" ? { hint: spoken(hint) } : {}),
+    ...(isMapping(run) ? { run: runIn(run, spoken) } : {}),
+  } as Envelope["error"];
+}
+
+/** Who sets a variable that an agent is told of. */
+const SETS =
+  "Variables and files are those of this server: the person who starts it sets them. Another login is registered by them with cluster/connect and its password_env, and then named as target.cluster.";
+
+function withRun(data: Json, told: (run: JsonObject) => Json): Json {
+  return isMapping(data) && isMapping(data["run"]) ? { ...data, run: told(data["run"]) } : data;
+}
+
+function runIn(run: JsonObject, spoken: Spoken, ahead?: string): JsonObject {
+  const { warnings, gate } = run;
+  return {
+    ...run,
+    ...(isMapping(gate) && ahead !== undefined ? { gate: { ...gate, hint: ahead } } : {}),
+    ...(Array.isArray(warnings)
+      ? { warnings: warnings.map((text) => (typeof text === "string" ? spoken(text) : text)) }
+      : {}),
   };
 }
 
-/** A text that names flags of the runbook, or of the target, as the arguments that stand for them. */
-function withoutFlags(text: string, specs: IndexedRunbook["specs"], { fixed }: Door): string {
-  // A command that is left is a person's, who types flags.
-  if (/pgdba [a-z]+ .*--/.test(text)) return text;
-  return text.replaceAll(/(?<![\w-])`?--([a-z][a-z0-9-]*)`?/g, (flag, name: string) => {
-    const param = name.replaceAll("-", "_");
-    if (param in specs) return `params.${param}`;
-    if (name === "help") return "The tool show";
-    if (name === "plan") return "the tool plan";
-    return isOpen(name, fixed) ? `target.${name}` : flag;
-  });
+/** What a runbook says of itself, its words alone: the values that it takes stay as they are. */
+function described(value: Json, speaker: (runbook?: string) => Spoken, of?: string): Json {
+  if (Array.isArray(value)) return value.map((item) => described(item, speaker, of));
+  if (!isMapping(value)) return value;
+  const { name, summary } = value;
+  const runbook = typeof name === "string" && typeof summary === "string" ? name : of;
+  const spoken = speaker(runbook);
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [
+      key,
+      typeof part === "string" && OF_WORDS.includes(key)
+        ? spoken(part)
+        : described(part, speaker, runbook),
+    ]),
+  );
 }
+
+const OF_WORDS = ["summary", "description", "hint", "message", "next"];
+
+/** A text that names flags of the runbook, of the target, or of pgdba, as the arguments that stand for them. */
+function speakerOf(
+  { runbooks, fixed, confirms }: Door,
+  { runbook = "", params = {} }: Args,
+): Spoken {
+  const specs = runbooks.get(runbook)?.specs ?? {};
+  const argumentOf = (name: string): string | undefined => {
+    const param = name.replaceAll("-", "_");
+    if (param in specs || name in params || param in params) return `params.${param}`;
+    if (isOpen(name, fixed)) return `target.${name}`;
+    if (name === "yes" || name === "confirm")
+      return confirms ? `run's argument ${name}` : "a person's confirmation";
+    return OF_PGDBA[name];
+  };
+  return (text) => {
+    // A command that is left is a person's, who types flags.
+    if (/pgdba [a-z]+ .*--/.test(text)) return text;
+    return text.replaceAll(
+      /(?<![\w-])(`?)--([a-z][a-z0-9-]*)(`?)/g,
+      (flag, before: string, name: string, after: string) => {
+        const said = argumentOf(name);
+        if (said === undefined) return flag;
+        return before === after ? said : `${before}${said}${after}`;
+      },
+    );
+  };
+}
+
+const OF_PGDBA: Readonly<Record<string, string>> = {
+  help: "The tool show",
+  plan: "the tool plan",
+  brief: "brief",
+  select: "select",
+  full: "select",
+};
 
 /** True for a part of the target that calls may name. */
 function isOpen(name: string, fixed: readonly string[]): boolean {
@@ -117,9 +189,18 @@ async function doorOf(
     front,
     () => libraryOf(front, fixed.runbooks),
     JSON.stringify(envelope),
-    args.runbook === undefined ? [] : [args.runbook],
+    [...(args.runbook === undefined ? [] : [args.runbook]), ...namesIn(envelope.data)],
   );
   return { runbooks, fixed: fixed.target, confirms, target: args.target ?? null };
+}
+
+/** The runbooks that a list tells of with flags in its words. */
+function namesIn(value: Json): string[] {
+  if (Array.isArray(value)) return value.flatMap(namesIn);
+  if (!isMapping(value)) return [];
+  const { name, summary } = value;
+  const own = typeof name === "string" && typeof summary === "string" && summary.includes("--");
+  return [...(own ? [name] : []), ...Object.values(value).flatMap(namesIn)];
 }
 
 function cutIn(part: object): { cut_hint?: string } {

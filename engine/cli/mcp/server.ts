@@ -1,13 +1,15 @@
 import { fromJsonSchema, McpServer, type ServerContext } from "@modelcontextprotocol/server";
 import { failure, errorRecord } from "../../envelope.ts";
-import { EXIT_BY_CODE, toPgdbaError } from "../../errors.ts";
+import { type ErrorCode, EXIT_BY_CODE, toPgdbaError } from "../../errors.ts";
+import { isMapping } from "../../json.ts";
 import { argvOf, refuseWords } from "./argv.ts";
 import type { Outcome } from "./child.ts";
 import { isAtQuestion } from "./confirm.ts";
 import { forTools, NO_READ } from "./hints.ts";
+import { withCommands } from "./select.ts";
 import type { Session } from "./sessions.ts";
-import { type Args, type ToolName, toolsOf } from "./tools.ts";
-import { type Serving, withConfirmation } from "./unconfirmed.ts";
+import { A_PERSONS, ALLOWED, type Args, type ToolName, toolsOf } from "./tools.ts";
+import { gateAhead, type Serving, withConfirmation } from "./unconfirmed.ts";
 
 const INSTRUCTIONS = `pgdba runs PostgreSQL operations as runbooks: checked before they act, gated, journalled, undone when they fail.
 find by words → show one → run_read where its risk is read; else plan, look, then run.
@@ -23,7 +25,10 @@ export function makeServer(serving: Serving, session?: Session): McpServer {
   const { front, fixed, confirms } = serving;
   const server = new McpServer(
     { name: "pgdba", title: "pgdba", version: front.version },
-    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
+    {
+      capabilities: { tools: {} },
+      instructions: confirms ? INSTRUCTIONS : `${INSTRUCTIONS}\n${A_PERSONS}`,
+    },
   );
   if (session !== undefined)
     server.server.setNotificationHandler("notifications/cancelled", ({ params: { requestId } }) => {
@@ -59,9 +64,11 @@ async function answer(serving: Serving, { tool, args, ctx, session }: ToolCall) 
     });
     const { outcome, saying } =
       tool === "run" ? await withConfirmation(serving, args, came) : { outcome: came };
-    const envelope = await forTools(serving, { tool, args }, outcome.envelope);
+    const ahead = tool === "plan" ? await gateAhead(serving, args, outcome) : undefined;
+    const envelope = await forTools(serving, { tool, args, ahead }, outcome.envelope);
     const told = { ...outcome, envelope };
-    return resultOf(told, saying ?? sayingOf(serving, args, told));
+    const done = ahead === undefined ? undefined : `${ENDED[0]} ${ahead}`;
+    return resultOf(told, saying ?? done ?? sayingOf(serving, args, told));
   } catch (thrown) {
     const error = toPgdbaError(thrown);
     const failed = failure(tool, front.clock.now(), errorRecord(error));
@@ -82,7 +89,10 @@ async function commandOf(
   args: Args,
 ): Promise<string[]> {
   const { runbook = "", select = [], brief } = args;
-  const shape = [...select.map((path) => `--select=${path}`), ...(brief ? ["--brief"] : [])];
+  const shape = [
+    ...withCommands(select).map((path) => `--select=${path}`),
+    ...(brief ? ["--brief"] : []),
+  ];
   const folders = fixed.runbooks.map((dir) => `--runbooks=${dir}`);
   switch (tool) {
     case "find":
@@ -112,13 +122,23 @@ async function commandOf(
 /** What an outcome means to this caller, where its exit code alone does not tell. */
 function sayingOf({ fixed }: Serving, args: Args, outcome: Outcome): string | undefined {
   const { error } = outcome.envelope;
-  if (error?.code === "capability_missing" && !args.target && fixed.target.length === 0)
+  const gate = isMapping(error?.data) ? error.data["gate"] : undefined;
+  if (gate === "capabilities" && !args.target && fixed.target.length === 0)
     return 'No target was named. Call it again with target: {"cluster": …} or {"host": …, "port": …, "user": …, "database": …}; a person tells you which, when you do not know.';
   if (error?.hint === NO_READ) return NO_READ;
   if (isAtQuestion(outcome))
-    return "It stopped at a question that a person must answer, and waits. Tell them what error.message asks; they answer with a command that error.hint names. Do not look for another way.";
-  return undefined;
+    return `It stopped at a question that a person must answer, and waits. Tell them what error.message asks; they answer with a command that error.hint names; ${ALLOWED}`;
+  return error === null || outcome.exit !== GATE ? undefined : REFUSED[error.code];
 }
+
+const GATE = EXIT_BY_CODE.gate_refused;
+
+/** What refuses and is no gate that somebody holds shut. */
+const REFUSED: Partial<Record<ErrorCode, string>> = {
+  capability_missing:
+    "It can't run there as things are: error.message says what is missing, error.hint what to do about it.",
+  lock_held: "Another run is at work there. error.hint tells what to do.",
+};
 
 function resultOf({ exit, envelope }: Outcome, saying: string | undefined = ENDED[exit]) {
   const text = (said: string) => ({ type: "text" as const, text: said });
@@ -134,7 +154,7 @@ const ENDED: Readonly<Record<number, string>> = {
   1: "It failed, and changed nothing that would have to be taken back. error.hint tells what to do.",
   2: "The call itself is wrong. error.hint tells how to mend it.",
   3: "A gate refused it. No confirmation of yours opens it; tell the person what error.message and error.hint say.",
-  4: "It needs a person's approval, and nothing was done yet. Tell the person what error.message says and what would be done (the tool plan shows it); they run the command that error.hint names, or, where error.data.request has an id, `pgdba approve ID`, after which you call run again with the same arguments and approval: ID. Do not look for another way.",
+  4: `It needs a person's approval, and nothing was done yet. Tell the person what error.message says and what would be done (the tool plan shows it); they run the command that error.hint names, or, where error.data.request has an id, \`pgdba approve ID\`, after which you call run again with the same arguments and approval: ID; ${ALLOWED}`,
   5: "It failed, and what it had done was taken back.",
   6: "It failed, and a person must look before anything else is done. Tell them what error.message and error.hint say.",
   130: "It was interrupted.",

@@ -14,6 +14,14 @@ export interface Args {
   approval?: string;
 }
 
+/** What an agent whose call needs a person's word may do meanwhile, and what not. */
+export const ALLOWED =
+  "do not get round this with another tool or client. What does less and asks for no confirmation you may run.";
+
+/** Why what needs a confirmation is a person's, where the agent may not confirm. */
+export const A_PERSONS =
+  "This server was started without --agent-confirms: what needs a confirmation is a person's to confirm. Whether to start it with that flag is for the person who set it up.";
+
 export type ToolName = "find" | "show" | "plan" | "run_read" | "run" | "status";
 
 interface Tool {

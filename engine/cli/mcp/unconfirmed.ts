@@ -2,7 +2,7 @@ import { isMapping } from "../../json.ts";
 import type { Front } from "../front.ts";
 import { argvOf, type Fixed, wordParam } from "./argv.ts";
 import type { Children, Outcome } from "./child.ts";
-import { howToConfirm, isAtGate, isAtQuestion, wordOf, wordsOfPlan } from "./confirm.ts";
+import { howToConfirm, isAtGate, isAtQuestion, toldAhead, wordOf, wordsOfPlan } from "./confirm.ts";
 import type { Args } from "./tools.ts";
 
 /** What a server of the protocol is made with. */
@@ -35,6 +35,19 @@ export async function withConfirmation(
   const isWaiting = isAtQuestion(came) && outcome === came;
   const saying = isWaiting ? undefined : howToConfirm({ confirms, args, argv, outcome, word });
   return { outcome: withHint(outcome, saying), saying };
+}
+
+/** What the tool `run` will ask for, as its plan tells it; undefined where that is nothing. */
+export async function gateAhead(
+  { front, fixed, confirms }: Serving,
+  args: Args,
+  plan: Outcome,
+): Promise<string | undefined> {
+  if (plan.envelope.error !== null) return undefined;
+  const param = await wordParam(front, args, fixed);
+  const text = wordsOfPlan(plan)[0];
+  const word = param !== null && text !== undefined ? { param, text } : null;
+  return toldAhead(plan.envelope, { confirms, word });
 }
 
 /** The word that will be asked for once the gates are open, so that both are told at once. */

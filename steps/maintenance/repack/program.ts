@@ -19,7 +19,7 @@ export async function programFor(ctx: StepContext, pg: PgSession): Promise<strin
   const { version_num, database, superuser, user } = pg.info;
   const major = Math.floor(version_num / 10_000);
   const packages = `Debian: apt-get install postgresql-${major}-repack; Red Hat: dnf install pg_repack_${major}`;
-  const sql = (text: string) => `psql -d ${shellQuoted(database)} -c '${text}'`;
+  const create = `\`pgdba extension create pg_repack --database ${shellQuoted(database)}\``;
   const refuse = (message: string, hint: string) =>
     new PgdbaError("unsupported", message, { hint });
   const [row] = (await pg.ask(EXTENSION)).rows;
@@ -27,8 +27,8 @@ export async function programFor(ctx: StepContext, pg: PgSession): Promise<strin
     throw refuse(
       `The extension pg_repack is not in the database ${database}${row?.["available"] == null ? ", and the server does not have it" : ""}`,
       row?.["available"] == null
-        ? `Install it on every server of the cluster (${packages}), then, as a superuser: ${sql("CREATE EXTENSION pg_repack")}`
-        : `As a superuser: ${sql("CREATE EXTENSION pg_repack")}`,
+        ? `Install it on every server of the cluster (${packages}), then, as a superuser: ${create}`
+        : `As a superuser: ${create}`,
     );
   if (!superuser)
     throw new PgdbaError(
@@ -45,7 +45,7 @@ export async function programFor(ctx: StepContext, pg: PgSession): Promise<strin
   if (library !== installed)
     throw refuse(
       `The extension pg_repack of ${database} is ${installed}, and its library on the server is ${library ?? "unknown"}`,
-      `As a superuser: ${sql("DROP EXTENSION pg_repack")} && ${sql("CREATE EXTENSION pg_repack")}`,
+      `As a superuser: \`pgdba extension drop pg_repack --database ${shellQuoted(database)}\`, then ${create}`,
     );
   const found = await programs(ctx);
   const fitting = found.find(({ version }) => version === installed);

@@ -66,7 +66,7 @@ describe.skipIf(typeof debian === "string")(
       const { exit, envelope } = await repack("small");
       expect([exit, envelope.error.code]).toEqual([1, "assertion_failed"]);
       expect(envelope.error.message).toContain("pg_repack is not in the database postgres");
-      expect(envelope.error.hint).toContain("psql -d postgres -c 'CREATE EXTENSION pg_repack'");
+      expect(envelope.error.hint).toContain("pgdba extension create pg_repack --database postgres");
       await bloat();
       const plan = await on.pgdba(["maintenance", "plan"]);
       const line = plan.envelope.data.due.find((one: any) => one.object === ORDERS);

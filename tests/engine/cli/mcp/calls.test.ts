@@ -38,7 +38,7 @@ test.each<[string, object | null]>([
     `pgdba slot drop late --confirmed late --yes ${AT}`,
     { tool: "run", arguments: { runbook: "slot/drop", params: { slot: "late" }, target } },
   ],
-  ["pgdba maintenance reindex 'a \"b\"' and-no-more", null],
+  ["pgdba slot drop 'a \"b\"' and-no-more", null],
   [
     `pgdba run maintenance/vacuum --table '["\\"Ödd \\"\\"S\\".t"]' --no-analyze`,
     {
@@ -71,6 +71,8 @@ test.each<[string, object | null]>([
   ["pgdba runs verify", null],
   ["pgdba health check --runbooks /tmp", null],
   ["pgdba cluster destroy --cluster c --without-backup c", null],
+  // It can't be called as it stands.
+  ["pgdba health check --host db2 --port PORT_OF_THE_STANDBY", null],
   // No command.
   ["pgdba session terminate PID --yes", null],
   ["pgdba locks tree shows them", null],
@@ -88,7 +90,11 @@ test.each<[string, string]>([
   ],
   [
     "pgdba locks tree --cluster lab shows them; or `pgdba session list PID`.",
-    'run_read {"runbook":"locks/tree","target":{"cluster":"lab"}} shows them; or `run_read {"runbook":"session/list","params":{"pid":"PID"}}`.',
+    'run_read {"runbook":"locks/tree","target":{"cluster":"lab"}} shows them; or `run_read {"runbook":"session/list","params":{"pid":"PID"}} (fill in params.pid first)`.',
+  ],
+  [
+    "Ask itself: pgdba health check --host HOST_OF_THE_STANDBY --port PORT_OF_THE_STANDBY",
+    'Ask itself: run_read {"runbook":"health/check","target":{"host":"HOST_OF_THE_STANDBY","port":"PORT_OF_THE_STANDBY"}} (fill in target.host, target.port first)',
   ],
   [
     "look first: pgdba slot drop a --confirmed a --yes",
