@@ -18,7 +18,8 @@ export const GLOBAL_FLAGS = {
   select: {
     type: "string",
     multiple: true,
-    summary: "Only these parts of the data: a.b, LIST.name, LIST.0-99; several with commas",
+    summary:
+      "Only these parts of the data: a.b, LIST.name, LIST.0-99, TEXT.0-9999; several with commas",
   },
   help: { type: "boolean", short: "h", summary: "Help on a command or a runbook" },
   version: { type: "boolean", summary: "The version of pgdba" },

@@ -151,7 +151,10 @@ function cutText(text: string, length: number, place: string): Cut {
 function textsWithin(entries: readonly Json[], length: number): number {
   const shortest = Math.max(SHORTEST_TEXT, Math.min(WHOLE_TEXT, length >> 1));
   for (let text = length; text > shortest; text >>= 1) if (fit(entries, length, text)) return text;
-  return fit(entries, length, shortest) ? shortest : Math.max(shortest, length >> 3);
+  const text = fit(entries, length, shortest) ? shortest : Math.max(shortest, length >> 3);
+  // A list without any entry tells nothing: of one with very many texts, each is short.
+  const isTooLarge = length >= 2 * WHOLE_TEXT && !fit(entries.slice(0, 1), length, text);
+  return isTooLarge ? SHORTEST_TEXT : text;
 }
 
 /** True when the entries fit without the lists in them, which are cut by themselves. */
@@ -219,7 +222,8 @@ function addTo(sum: LeftOut, more: LeftOut): void {
   for (const [place, count] of Object.entries(more)) sum[place] = (sum[place] ?? 0) + count;
 }
 
-function mostOf(left: LeftOut): LeftOut {
+/** The places where most was left out; the rest is added up. */
+export function mostOf(left: LeftOut): LeftOut {
   const places = Object.entries(left).toSorted(([, a], [, b]) => b - a);
   const rest = places.slice(MOST_PLACES).reduce((sum, [, count]) => sum + count, 0);
   return Object.fromEntries([

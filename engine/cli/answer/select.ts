@@ -3,7 +3,7 @@ import type { Json, JsonObject } from "../../types.ts";
 
 /**
  * The parts of `data` at `paths`, at their places. A path is keys with dots: `settings.name` goes through a list to each of its entries, `settings.3`
- * is one entry and `settings.0-9` are ten; an entry that lacks the key keeps its place, as `{}`, so that the entries of several paths match. A key may have dots itself. Paths that lead nowhere stand in `not_there`, beside the keys that there are:
+ * is one entry and `settings.0-9` are ten; an entry that lacks the key keeps its place, as `{}`, so that the entries of several paths match. `rows.0.text.0-9999` are characters of a text. A key may have dots itself. Paths that lead nowhere stand in `not_there`, beside the keys that there are:
  * what was run has been run, so that they are no failure.
  * @param other the same in another form, in which a path may lead somewhere as well
  */
@@ -39,6 +39,7 @@ function pick(value: Json, path: readonly string[]): Part | undefined {
     const lacking = ([, item]: [number, Json]): Part => (Array.isArray(item) ? [] : {});
     return new Entries(entries.map((entry, n) => [entry[0], picked[n] ?? lacking(entry)]));
   }
+  if (typeof value === "string" && rest.length === 0) return charactersOf(value, first);
   if (!isMapping(value)) return undefined;
   for (let words = path.length; words > 0; words--) {
     const key = path.slice(0, words).join(".");
@@ -47,6 +48,13 @@ function pick(value: Json, path: readonly string[]): Part | undefined {
     if (part !== undefined) return { [key]: part };
   }
   return undefined;
+}
+
+/** Those of a text that `FROM-TO` names, so that one longer than an answer is read in parts. */
+function charactersOf(text: string, range: string): string | undefined {
+  const [, from, to] = /^(\d{1,9})-(\d{1,9})$/.exec(range) ?? [];
+  if (from === undefined || Number(from) >= text.length) return undefined;
+  return text.slice(Number(from), Number(to) + 1);
 }
 
 /** Both, laid on one another. */

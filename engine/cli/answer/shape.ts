@@ -2,7 +2,7 @@ import { PgdbaError } from "../../errors.ts";
 import { isMapping } from "../../json.ts";
 import type { Envelope, Json, JsonObject, Shown } from "../../types.ts";
 import type { Parsed } from "../args.ts";
-import { bound, type LeftOut, MAX_ANSWER, MAX_BRIEF, sizeOf } from "./bound.ts";
+import { bound, type LeftOut, MAX_ANSWER, MAX_BRIEF, mostOf, sizeOf } from "./bound.ts";
 import { select } from "./select.ts";
 
 /** Whatever it takes as text, of an answer stays at least this part. */
@@ -34,7 +34,11 @@ export function shape(
   { shown, textOf }: Rendering,
 ): Promise<{ envelope: Envelope; text: string; warning?: string }> {
   let part = envelope;
-  if (wanted.brief && wanted.select.length === 0) part = briefly(part, shown);
+  let unshown: LeftOut = {};
+  if (wanted.brief && wanted.select.length === 0) {
+    part = briefly(part, shown);
+    if (shown !== undefined && isMapping(envelope.data)) unshown = unshownOf(envelope.data, shown);
+  }
   // A path is the same with and without --brief: it may be one of either answer, and what is brief alone is brief in a part as well.
   if (wanted.select.length > 0 && part.data !== null) {
     const { data } = part;
@@ -43,7 +47,8 @@ export function shape(
       : [data, isMapping(data) ? reportOf(data) : data];
     part = { ...part, data: select(first, wanted.select, second) };
   }
-  return within(part, wanted.full ? Infinity : wanted.brief ? MAX_BRIEF : MAX_ANSWER, textOf);
+  const most = wanted.full ? Infinity : wanted.brief ? MAX_BRIEF : MAX_ANSWER;
+  return within(part, most, { textOf, unshown });
 }
 
 /** How an envelope is printed: which of its parts in a table, and its text. */
@@ -56,12 +61,13 @@ interface Rendering {
 async function within(
   whole: Envelope,
   most: number,
-  textOf: Rendering["textOf"],
+  { textOf, unshown }: Pick<Rendering, "textOf"> & { unshown: LeftOut },
 ): Promise<{ envelope: Envelope; text: string; warning?: string }> {
   for (let max = most; ;) {
     const { envelope: cut, left } = bound(whole, max);
     const isCut = Object.keys(left).length > 0;
-    const envelope = isCut ? withLeft(cut, left) : cut;
+    const all = { ...unshown, ...left };
+    const envelope = Object.keys(all).length > 0 ? withLeft(cut, all) : cut;
     const text = await textOf(envelope);
     const size = Buffer.byteLength(text);
     if (size <= most || max < most / LEAST)
@@ -93,7 +99,7 @@ export function withinText(text: string): string {
 
 function inWords(left: LeftOut): string {
   const places = Object.entries(left).map(([place, count]) => `${count} of ${place}`);
-  return `Left out of this answer: ${places.join(", ")}. --full gives all of it, --select PATH a part, --select LIST.0-99 some entries.`;
+  return `Left out of this answer: ${places.join(", ")}. --full gives all of it, --select PATH a part, --select LIST.0-99 some entries, --select TEXT.0-9999 some characters.`;
 }
 
 function withLeft(envelope: Envelope, left: LeftOut): Envelope {
@@ -161,6 +167,26 @@ function partsOf(data: JsonObject, shown: readonly Shown[]): JsonObject {
   });
   const { run } = data;
   return { ...Object.fromEntries(parts), ...(run === undefined ? {} : { run }) };
+}
+
+/** What a brief answer has not: entries of parts and of columns that no table shows, where there is something in them. */
+function unshownOf(data: JsonObject, shown: readonly Shown[]): LeftOut {
+  const left: LeftOut = {};
+  for (const [name, value] of Object.entries(data)) {
+    if (name === "run" || isEmpty(value)) continue;
+    const part = shown.find((one) => one.name === name);
+    if (part === undefined) left[name] = Array.isArray(value) ? value.length : 1;
+    if (part?.columns === undefined) continue;
+    for (const row of Array.isArray(value) ? value : [value])
+      for (const [key, cell] of isMapping(row) ? Object.entries(row) : [])
+        if (!part.columns.includes(key) && !isEmpty(cell))
+          left[`${name}.${key}`] = (left[`${name}.${key}`] ?? 0) + 1;
+  }
+  return mostOf(left);
+}
+
+function isEmpty(value: Json): boolean {
+  return value === null || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
 function withBriefRun(value: JsonObject): JsonObject {

@@ -10,7 +10,8 @@ import type { Args, ToolName } from "./tools.ts";
 import type { Serving } from "./unconfirmed.ts";
 
 /** How an answer that was cut is taken in parts here, where there is no `--full`. */
-const CUT = "select gives a part: LIST.0-99 some entries, LIST.key a key of each";
+const CUT =
+  "select gives a part: LIST.0-99 some entries, LIST.key a key of each, TEXT.0-9999 some characters";
 /** What to do after the tool `find`. */
 const NEXT =
   "find with a group as its words gives the summaries, with other words it searches; show tells all of one";

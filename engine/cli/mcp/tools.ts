@@ -68,7 +68,8 @@ const select: JsonSchema = {
   type: "array",
   items: { type: "string", minLength: 1, maxLength: 300 },
   maxItems: 50,
-  description: "Only these parts of the data: `a.b`, `LIST.name` of each entry, `LIST.0-99`",
+  description:
+    "Only these parts of the data: `a.b`, `LIST.name` of each entry, `LIST.0-99`, characters of a `TEXT.0-9999`",
 };
 const brief: JsonSchema = { type: "boolean", description: "A short answer, within 4 kB" };
 

@@ -43,6 +43,13 @@ describe.each(VERSIONS_HERE)("rows are changed on PostgreSQL %s", (version) => {
     ]);
   });
 
+  test("a brief answer has what RETURNING gave, which is nowhere else", async () => {
+    const sql = "INSERT INTO clerks VALUES (2) RETURNING n";
+    const { envelope } = await change(sql, "--rows", "1", "--brief");
+    expect(envelope.data.changed).toMatchObject([{ rows: 1, returned: [{ n: 2 }] }]);
+    await change("DELETE FROM clerks WHERE n = 2", "--rows", "1");
+  });
+
   test("what is to be confirmed is told as what it does", async () => {
     const { exit, envelope } = await server.run([
       "query",

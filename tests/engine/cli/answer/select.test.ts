@@ -16,6 +16,8 @@ const DATA = {
 };
 
 test.each<[string[], object]>([
+  [["rows.2.kind.2-3"], { rows: [{ kind: "de" }] }],
+  [["rows.2.kind.2-99"], { rows: [{ kind: "dex" }] }],
   [["run.id"], { run: { id: "r1" } }],
   [["rows.name"], { rows: [{ name: "a" }, { name: "b" }, { name: "c" }] }],
   [

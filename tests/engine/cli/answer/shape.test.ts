@@ -147,3 +147,39 @@ test("YAML, which takes more room than JSON, is within the bound as well, and so
   expect(withinText(lines)).toMatch(/\n… \(\d+ more lines; --full gives all\)\n$/);
   expect(withinText("short\n")).toBe("short\n");
 });
+
+test("a brief answer counts what it has not, where there is something in it", async () => {
+  const changed = [
+    { command: "DELETE", rows: 1, returned: [{ id: 7 }], comment: null },
+    { command: "UPDATE", rows: 1, returned: [], comment: null },
+  ];
+  const data = { changed, checks: ["a", "b"], nothing: [], run: { id: "r", status: "ok" } };
+  const envelope = { success: true, command: "x", data, error: null } as never;
+  const { envelope: brief } = await shape(
+    envelope,
+    { full: false, brief: true, select: [] },
+    { shown: [{ name: "changed", columns: ["command", "rows"] }], textOf },
+  );
+  expect(brief.data).toMatchObject({
+    changed: [
+      { command: "DELETE", rows: 1 },
+      { command: "UPDATE", rows: 1 },
+    ],
+    cut: { "changed.returned": 1, checks: 2 },
+  });
+  expect(Object.keys(brief.data as object)).toEqual(["changed", "run", "cut", "cut_hint"]);
+});
+
+test("one entry with very many texts stays, each of them short", async () => {
+  const row = Object.fromEntries(
+    Array.from({ length: 20 }, (_, at) => [`c${at}`, "x".repeat(600)] as const),
+  );
+  const envelope = { success: true, command: "x", data: { rows: [row] }, error: null } as never;
+  const plain = { full: false, brief: false, select: [] };
+  for (const brief of [true, false]) {
+    const { envelope: short, text } = await shape(envelope, { ...plain, brief }, { textOf });
+    const { rows } = short.data as { rows: object[] };
+    expect(Object.keys(rows[0] ?? {})).toHaveLength(20);
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(brief ? MAX_BRIEF : MAX_ANSWER);
+  }
+});
