@@ -139,7 +139,9 @@ function reportOf(data: JsonObject): JsonObject {
       ? also.flatMap((more) => (isMapping(more) && more["command"] ? [more["command"]] : []))
       : [];
     const leads = Array.isArray(consequences) ? consequences.length : 0;
-    const parts = { severity, check, object, message, command, runbook, params, by_hand };
+    // The runbook of a finding has a command, but where the primary has to be named and nobody knows it.
+    const on = runbook !== null && command === null ? "the primary" : null;
+    const parts = { severity, check, object, message, command, runbook, params, on, by_hand };
     return Object.fromEntries(
       Object.entries({
         ...parts,

@@ -124,18 +124,22 @@ export function remedyOf(
         database: databaseOf(its, render(remedy.database), scope, facts),
       },
     );
+  const command = runbook === null ? null : lineOf(runbook, params);
+  const also = (remedy.also ?? []).flatMap((one): Also[] => {
+    const its = mapOf(ctx, one.params, vars);
+    if (its === null || (one.runbook === runbook && isDeepStrictEqual(its, params))) return [];
+    const line = lineOf(one.runbook, its);
+    const where = line === null ? ON_PRIMARY : "";
+    return [{ text: where + render(one.text), runbook: one.runbook, params: its, command: line }];
+  });
+  if (runbook !== null && command === null) texts.unshift(ON_PRIMARY.trim());
   return unlessMeant(vars.row, manners, {
     text: texts.filter((text) => text !== "").join(" ") || null,
     sql: statements.join("\n") || null,
     runbook,
     params,
-    command: runbook === null ? null : lineOf(runbook, params),
-    also: (remedy.also ?? []).flatMap((one): Also[] => {
-      const its = mapOf(ctx, one.params, vars);
-      if (its === null || (one.runbook === runbook && isDeepStrictEqual(its, params))) return [];
-      const command = lineOf(one.runbook, its);
-      return [{ text: render(one.text), runbook: one.runbook, params: its, command }];
-    }),
+    command,
+    also,
     by_hand:
       remedy.by_hand === undefined ? null : (ctx.evaluate(remedy.by_hand, vars) as string | null),
   });
@@ -258,6 +262,9 @@ function alterSystem(name: string, value: Json): string {
   const parts = [value].flat().map((part) => `'${String(part).replaceAll("'", "''")}'`);
   return `alter system set ${name} = ${parts.join(", ")};`;
 }
+
+/** Nobody knows here where it is: a command would go to the standby, which refuses it. */
+const ON_PRIMARY = "On the primary: ";
 
 /** A standby takes these; anything else can only be done where it is replicated from. */
 const ON_STANDBY = /^(--.*\n|\s)*(select|alter system|checkpoint)\b/i;

@@ -177,7 +177,16 @@ test("a runbook that only a primary takes is sent there, also without statements
   const remedy = { runbook: "role/set", params: "{'role': 'app'}" };
   const around = { flags: ["--host", "db1"], primary: ["role/set"] };
   expect(told(remedy, {}, around).command).toBe("pgdba run role/set --role app --host db1");
-  expect(told(remedy, { role: "standby" }, around).command).toBeNull();
+  const also = [{ text: "Look", ...remedy }];
+  const there = { runbook: "session/list", text: "Set it.", also };
+  expect(told({ ...remedy, text: "Set it." }, { role: "standby" }, around)).toMatchObject({
+    text: "On the primary: Set it.",
+    command: null,
+  });
+  expect(told(there, { role: "standby" }, around)).toMatchObject({
+    text: "Set it.",
+    also: [{ text: "On the primary: Look", command: null }],
+  });
   const member = { ...around, flags: ["--cluster", "c", "--host", "pg2"], cluster: "c" };
   expect(told(remedy, { role: "standby" }, member).command).toBe(
     "pgdba run role/set --role app --cluster c",

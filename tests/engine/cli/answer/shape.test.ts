@@ -54,6 +54,19 @@ test("a brief report has its findings, each with the command that mends it, and 
     also: ["pgdba slot list s1"],
     consequences: 1,
   });
+  // Nobody knows where the primary is: there is no command, and it says why.
+  const remedy = { runbook: "role/set", params: { role: "app" }, command: null };
+  const elsewhere = { ...data, findings: [{ ...finding(1), remedy }] };
+  const standby = await shape(
+    { ...envelope, data: elsewhere } as Envelope,
+    { full: false, brief: true, select: [] },
+    { textOf },
+  );
+  expect((standby.envelope.data as { findings: object[] }).findings[0]).toMatchObject({
+    runbook: "role/set",
+    params: { role: "app" },
+    on: "the primary",
+  });
   expect(rest as object).toEqual({ summary: { worst: "critical" } });
   // A path that is seen in one answer leads to the same in the other.
   for (const path of ["findings.command", "findings.remedy.command", "findings.0.evidence"]) {
