@@ -116,7 +116,7 @@ Reads the table twice, without a lock that keeps others out, and without its ind
     const columns = (input.columns ?? []) as string[];
     if (index === null ? input.table == null || columns.length === 0 : input.table != null)
       throw new PgdbaError("invalid_param", "Say a table and its columns, or an index", {
-        hint: "pgdba constraint duplicates customers --columns email, or --index customers_email_key.",
+        hint: "A table with the columns that must be unique together; or, without both, a unique index, as index/list and index/verify name it.",
       });
     const { schema, name } =
       input.table == null ? { schema: null, name: "" } : relationName(input.table, "table");
