@@ -88,6 +88,9 @@ test.each([
   ["screen hangs with this query, the index is there", "query/analyze"],
 ])("%s: %s is among the first three", (words, name) => expect(first(words)).toContain(name));
 
+test("what has stopped is looked at before it is stopped", () =>
+  expect(first("logical subscription stopped conflict", 1)).toEqual(["subscription/list"]));
+
 // As somebody asks who has the trouble and does not know how the runbooks are called; any of those named begins to help.
 test.each<[string, string[]]>([
   ["audit", ["role/rights", "health/check"]],
