@@ -15,6 +15,7 @@ interface Input {
   freeze?: boolean;
   analyze?: boolean;
   skip_indexes?: boolean;
+  index_cleanup?: "auto" | "on" | "off";
 }
 
 export default defineStep({
@@ -48,6 +49,12 @@ way when ids run out.`,
         default: false,
         description: "Leave the indexes as they are",
       },
+      index_cleanup: {
+        enum: ["auto", "on", "off"],
+        default: "auto",
+        description:
+          "auto leaves it to the server, which from 14 on passes the indexes by where few pages have dead rows; their pages can't be cut off the end then, which on does",
+      },
       ...LIMITS,
     },
   },
@@ -58,7 +65,7 @@ way when ids run out.`,
     properties: {
       table: { type: "string" },
       dead_before: { type: "number" },
-      dead_after: { type: "number", description: "Dead rows that stay" },
+      dead_after: { type: "number", description: "Dead rows that stay; with analyze its estimate" },
       age_before: { type: "number", description: "Transactions since its oldest" },
       age_after: { type: "number" },
       bytes: { type: "number", description: "Its size afterwards, without indexes" },
@@ -99,11 +106,13 @@ way when ids run out.`,
   ...LONG,
 });
 
-function statement({ schema, table, freeze, analyze, skip_indexes }: Input): string {
+function statement({ schema, table, freeze, analyze, skip_indexes, index_cleanup }: Input): string {
+  const cleanup = skip_indexes === true ? "off" : (index_cleanup ?? "auto");
   const options = [
     ...(freeze === true ? ["FREEZE"] : []),
     ...(analyze === true ? ["ANALYZE"] : []),
-    ...(skip_indexes === true ? ["INDEX_CLEANUP off"] : []),
+    // Before 14 there is no auto; it is what happens anyway.
+    ...(cleanup === "auto" ? [] : [`INDEX_CLEANUP ${cleanup}`]),
   ];
   const given = options.length === 0 ? "" : `(${options.join(", ")}) `;
   return `VACUUM ${given}${quoteName(schema, table)}`;

@@ -8,7 +8,8 @@ import { session } from "../sql/session.ts";
 import { refuseOwn } from "./own.ts";
 import { type Kept, readKept, type Scope, statementsFor, type Wanted } from "./settings.ts";
 
-const OPEN = `SELECT count(*)::int AS open, count(*) FILTER (WHERE a.state = 'idle')::int AS idle
+const OPEN = `SELECT count(*)::int AS open, count(*) FILTER (WHERE a.state = 'idle')::int AS idle,
+  count(*) FILTER (WHERE a.state LIKE 'idle in transaction%')::int AS waiting, count(*) FILTER (WHERE a.state NOT LIKE 'idle%')::int AS active
   FROM pg_stat_activity a
   WHERE coalesce(a.backend_type = 'client backend', a.datid IS NOT NULL) AND a.pid <> pg_backend_pid()
     AND a.application_name !~ '^pgdba(/|$)' AND ($1::text IS NULL OR a.usename = $1) AND ($2::text IS NULL OR a.datname = $2)`;
@@ -149,7 +150,10 @@ async function tellOpen(
   const names = changes.map(({ name }) => name).filter((name) => name in settings);
   if (names.length === 0) return;
   const { rows } = await (await session(ctx)).query(OPEN, [role, database], { signal: ctx.signal });
-  const { open, idle } = rows[0] as { open: number; idle: number };
+  const { open, idle, waiting, active } = rows[0] as Record<
+    "open" | "idle" | "waiting" | "active",
+    number
+  >;
   if (open === 0) return;
   const words = [
     "session",
@@ -160,8 +164,18 @@ async function tellOpen(
     ...(role === null ? [] : [`of ${role}`]),
     ...(database === null ? [] : [`in ${database}`]),
   ];
+  const states = [
+    ...(waiting === 0 ? [] : [`${waiting} idle in a transaction`]),
+    ...(active === 0 ? [] : [`${active} active`]),
+    ...(idle === 0 ? [] : [`${idle} idle`]),
+  ].join(", ");
+  // What is at work is not ended for the sake of a setting.
+  const ends =
+    idle === 0
+      ? ""
+      : `: ${commandLineAt(ctx.target, words, {})} ends those that are idle, and needs --yes`;
   ctx.warn(
-    `${amount(open, "open session")} ${whose.join(" ")} ${open === 1 ? "keeps" : "keep"} the old ${names.join(", ")} until connected anew; ${idle} of them idle: ${commandLineAt(ctx.target, words, {})} ends those that are idle, and needs --yes`,
+    `${amount(open, "open session")} ${whose.join(" ")} ${open === 1 ? "keeps" : "keep"} the old ${names.join(", ")} until connected anew${states === "" ? "" : `; of them ${states}`}${ends}`,
   );
 }
 

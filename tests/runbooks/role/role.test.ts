@@ -114,13 +114,17 @@ describe.each([13, 18] as const)("roles of PostgreSQL %d", (version) => {
     ]) {
       expect(warnings.length).toBe(1);
       expect(warnings[0]).toContain(
-        "2 open sessions of pooled in postgres keep the old work_mem until connected anew; 1 of them idle: pgdba session terminate --role pooled --in-database postgres --state idle",
+        "2 open sessions of pooled in postgres keep the old work_mem until connected anew; of them 1 idle in a transaction, 1 idle: pgdba session terminate --role pooled --in-database postgres --state idle",
       );
     }
     // What is so already is no news to anybody, and neither is a limit.
     expect(await set(`{"work_mem": "6MB"}`)).toEqual([]);
     const limit = await pgdba(["role", "set", "pooled", "--connection-limit", "9"]);
     expect((limit.envelope.data as any).run.warnings).toEqual([]);
+    await clients[0].query("begin");
+    const [busy] = await set(`{"work_mem": "8MB"}`);
+    expect(busy).toContain("until connected anew; of them 2 idle in a transaction");
+    expect(busy).not.toContain("terminate");
     for (const client of clients) await client.end();
     expect(await set(`{"work_mem": "7MB"}`)).toEqual([]);
   }, 300_000);
