@@ -218,7 +218,7 @@ describe.each(VERSIONS_HERE)("subscriptions of PostgreSQL %d", (version) => {
     expect(off.remedy).toMatchObject({
       text: expect.stringMatching(/^First the error: .* Only then enable it/),
       sql: null,
-      runbook: "subscription/list",
+      runbook: "log/show",
     });
     const wrong = await skip("FF/0", "--confirmed", "Feed;1");
     expect([wrong.exit, wrong.envelope.error.message]).toEqual([
