@@ -19,6 +19,27 @@ test("passwords and keys in settings are masked, and nothing else", () => {
     expect(maskSetting(plain)).toBe(plain);
 });
 
+test("a literal of megabytes leaves nothing beside it unmasked", () => {
+  const long = "x".repeat(2_000_000);
+  for (const text of [
+    `update users set password = 'geheim', picture = '${long}'`,
+    `alter role x password E'geheim\\'${long}'`,
+    `insert into "${long}" (password) values ('geheim')`,
+  ])
+    expect(maskQuery(text)).not.toContain("geheim");
+  expect(maskSetting(`password='geheim ${long}'`)).toBe("password=***");
+});
+
+test("a text that is made to be slow is masked at once", () => {
+  for (const part of ["passw", "://:"]) {
+    const text = part.repeat(60_000);
+    const began = performance.now();
+    expect(maskSetting(text)).toBe(text);
+    // Each took longer than ten minutes when every place was looked at from every other.
+    expect(performance.now() - began).toBeLessThan(10_000);
+  }
+});
+
 test("no way of quoting brings a password past the mask", () => {
   const literals = [
     "'geheim'",
