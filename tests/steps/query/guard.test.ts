@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { JsonObject } from "../../../engine/types.ts";
 import analyze from "../../../steps/query/analyze.ts";
-import { isReadable, wordsIn } from "../../../providers/postgres/guard/words.ts";
+import { callsIn, isReadable, wordsIn } from "../../../providers/postgres/guard/words.ts";
 import type { Version } from "../../support/postgres.ts";
 import { type Bench, bench, runStep } from "./support.ts";
 
@@ -273,4 +273,9 @@ describe("words of a text that somebody wrote", () => {
     expect(isReadable('SELECT u&"\\0061"()')).toBe(false);
     expect(isReadable('SELECT "a""b"()')).toBe(false);
   });
+});
+
+test("what an expression calls behind a text of megabytes is found", () => {
+  const { functions, operators } = callsIn(`'${"x".repeat(2_000_000)}' || f('it''s g(1)' <-> 2)`);
+  expect({ functions, operators }).toEqual({ functions: ["f"], operators: ["||", "<->"] });
 });
