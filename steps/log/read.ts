@@ -14,6 +14,8 @@ import { readerOf } from "./lines/when.ts";
 
 /** Characters of one text that are shown. */
 const SHOWN = 2000;
+/** More of a log is not held at once. */
+const MOST = 256 * 1024 * 1024;
 /** Entries whose texts are matched at once. */
 const BATCH = 500;
 
@@ -85,15 +87,22 @@ export default defineStep({
     },
   },
   async run(ctx, input) {
+    const maxBytes = parseBytes(input.read ?? "16MB");
+    if (maxBytes > MOST)
+      throw new PgdbaError("invalid_param", "No more than 256MB of the log are read at once", {
+        hint: "Give a smaller --read, and --since for what is newer.",
+      });
     const pg = await session(ctx);
     const moment = (name: "since" | "until") => (now: number) =>
       input[name] == null ? null : momentOf(`--${name}`, input[name], now);
     const log = await readLog(pg, {
-      maxBytes: parseBytes(input.read ?? "16MB"),
+      maxBytes,
       since: moment("since"),
     });
     const time = readerOf(log.place.zone);
-    const all = entriesOf(log);
+    // Masked before they are matched: a pattern that finds a text by what is not shown would tell it.
+    const whole = new Map(entriesOf(log).map((entry) => [masked(entry), entry]));
+    const all = [...whole.keys()];
     const [since, until] = [moment("since")(log.place.now), moment("until")(log.place.now)];
     const chosen = matching(ctx, all, input.pattern ?? null, input.processes === true).filter(
       ({ at, severity, role, database }) => {
@@ -109,7 +118,7 @@ export default defineStep({
     );
     const shown = chosen.slice(-(input.limit ?? 50));
     return {
-      entries: shown.map((entry) => shownOf(entry, time)),
+      entries: shown.map((entry) => shownOf(entry, whole.get(entry)!, time)),
       matched: chosen.length,
       left_out: chosen.length - shown.length,
       from: isoOf(time(all[0]?.at ?? null)) ?? all[0]?.at ?? null,
@@ -179,16 +188,14 @@ function fits(ctx: StepContext, texts: string[], regex: string): boolean[] {
   return found;
 }
 
-function shownOf(entry: Entry, time: (at: string | null) => number | null): object {
-  const { at, severity, message, ...rest } = masked(entry);
-  const short = (value: unknown): unknown =>
-    typeof value === "string" ? cut(value, SHOWN) : value;
-  return {
-    time: isoOf(time(at)) ?? at,
-    severity,
-    message: short(message),
-    ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, short(value)])),
-  };
+function shownOf(entry: Entry, whole: Entry, time: (at: string | null) => number | null): object {
+  const texts = Object.entries(entry).map(([name, value]) => {
+    if (typeof value !== "string" || value.length <= SHOWN) return [name, value];
+    // It tells the length that the text has in the log.
+    return [name, cut(value.padEnd(String(whole[name as keyof Entry]).length), SHOWN)];
+  });
+  const { at, severity, message, ...rest } = Object.fromEntries(texts) as Entry;
+  return { time: isoOf(time(at)) ?? at, severity, message, ...rest };
 }
 
 function isoOf(ms: number | null): string | null {

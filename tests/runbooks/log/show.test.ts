@@ -87,6 +87,15 @@ describe.each(VERSIONS_HERE)("the log of PostgreSQL %d", (version) => {
       ).toBe(0);
       expect((await show(format, "--since", "1h")).data.matched).toBe(all.data.matched);
       expect((await show(format, "--role", "other")).data.matched).toBe(0);
+      await fail(`SELECT 'long ${format} ${"x".repeat(30_000)}' / 0`);
+      const long = await until(
+        () => show(`/long ${format} x/`, "--full"),
+        ({ data }) => data.matched >= 1,
+      );
+      expect(JSON.stringify(long.data.entries)).toMatch(/xxx … \(cut: 30\d\d\d characters\)/);
+      // A pattern doesn't tell what is masked.
+      expect((await show("/PASSWORD .hidden/")).data.matched).toBe(0);
+      expect((await show("--read", "300GB")).error?.code).toBe("invalid_param");
       const little = await show("--read", "300B");
       expect(little.data).toMatchObject({ bytes: 300, unread_bytes: expect.any(Number) });
     },

@@ -84,6 +84,8 @@ test.each([
   ["message", "could not connect: password=hush host=a"],
   ["message", "could not connect to postgres://bob:hush@host/db"],
   ["statement", "ALTER ROLE bob PASSWORD 'hush'"],
+  ["statement", 'ALTER ROLE bob PASSWORD "hush"'],
+  ["message", "statement: CREATE USER bob ENCRYPTED PASSWORD hush;"],
   ["statement", "SELECT crypt('hush', 'x')"],
   ["context", `SQL statement "ALTER ROLE bob PASSWORD 'hush'"`],
 ])("a password in %s is masked: %s", (part, text) => {
@@ -95,4 +97,20 @@ test("values beside a statement that speaks of a password are masked, others are
   const beside = (statement: string) => masked({ ...NOTHING, statement, detail }).detail;
   expect(beside("UPDATE users SET password = $1")).not.toContain("hush");
   expect(beside("UPDATE users SET name = $1")).toBe(detail);
+});
+
+test("a literal of megabytes leaves nothing beside it unmasked", () => {
+  const message = `password '${"x".repeat(2_000_000)}' 'hush'`;
+  const told = JSON.stringify(masked({ ...NOTHING, message }));
+  expect(told).not.toContain("hush");
+  expect(told.length).toBeLessThan(100_000);
+});
+
+test("a password that was typed without quotes is not told by the error either", () => {
+  const statement = 'ALTER ROLE bob VALID UNTIL NULL PASSWORD "hush" LOGIN';
+  const told = masked({ ...NOTHING, message: 'syntax error at or near ""hush""', statement });
+  expect(JSON.stringify(told)).not.toContain("hush");
+  expect(told.statement).toBe("ALTER ROLE bob VALID UNTIL NULL PASSWORD *** LOGIN");
+  const none = masked({ ...NOTHING, statement: "ALTER ROLE bob PASSWORD NULL" }).statement;
+  expect(none).toBe("ALTER ROLE bob PASSWORD NULL");
 });
