@@ -15,10 +15,10 @@ const SINGLE = /'([^']*)'/y;
 const DOUBLE = /"((?:[^"\\]|\\[\s\S])*)"/y;
 const ESCAPED = /\\([\s\S])/y;
 
-/** The words of a command from `at` on, to the end of the text or to what no word is written with: a backtick, a semicolon, a bracket. */
-export function shellWords(text: string, at: number): ShellWord[] {
+/** The words of a command from `at` on, to the end of the text or to what no word is written with: a backtick, a semicolon, a bracket; no more than `most`. */
+export function shellWords(text: string, at: number, most = Infinity): ShellWord[] {
   const words: ShellWord[] = [];
-  for (let next = at; next < text.length;) {
+  for (let next = at; next < text.length && words.length < most;) {
     const found = wordAt(text, next);
     if (found === null) break;
     words.push(found);

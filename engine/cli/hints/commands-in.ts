@@ -11,6 +11,9 @@ export interface Reading {
 /** What stands instead of a command: `words` are those behind `pgdba`, `source` is as it was written. Null where it is none, or stays as it is. */
 export type Instead = (words: readonly string[], reading: Reading, source: string) => string | null;
 
+/** Words of a command in a text; one that has more stays as it is. A text may be anybody's, and each of its words may be the last of a command. */
+const MOST_WORDS = 60;
+
 /** The text with what stands instead of each command in it. */
 export function replaceCommands(text: string, instead: Instead): string {
   const parts: string[] = [];
@@ -31,7 +34,8 @@ function insteadAt(
   at: number,
   instead: Instead,
 ): { said: string; end: number } | null {
-  const words = sentence(shellWords(text, at + "pgdba ".length));
+  const words = sentence(shellWords(text, at + "pgdba ".length, MOST_WORDS + 1));
+  if (words.length > MOST_WORDS) return null;
   const whole = words.at(-1)?.end;
   // What was cut off in the middle of a word is no command any more.
   if (/^(…| ?['"])/.test(text.slice(whole))) return null;
@@ -49,8 +53,10 @@ function insteadAt(
   return null;
 }
 
-/** Ends at what ends a part of a sentence. */
-function sentence(words: readonly ShellWord[]): ShellWord[] {
+/** Ends at what ends a part of a sentence, and where another command begins. */
+function sentence(all: readonly ShellWord[]): ShellWord[] {
+  const next = all.findIndex(({ word, quoted }) => !quoted && word === "pgdba");
+  const words = next === -1 ? all : all.slice(0, next);
   const last = words.findIndex(({ word, quoted }) => !quoted && /[.,:]$/.test(word));
   if (last === -1) return [...words];
   const { word, end } = words[last]!;

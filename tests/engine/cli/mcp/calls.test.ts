@@ -159,3 +159,14 @@ test.each<[string, string[], object | null]>([
     rest === null ? null : { runbook: "locks/tree", ...rest },
   );
 });
+
+test("a text that is made of commands is read in a moment, and a command of very many words stays", () => {
+  for (const text of ["pgdba list ", "pgdba role list a ", `pgdba role list ${"a ".repeat(50)}`]) {
+    const began = performance.now();
+    withCalls(text.repeat(32_000 / text.length), open);
+    // Minutes, when each word was taken for the last of each command before it.
+    expect(performance.now() - began).toBeLessThan(10_000);
+  }
+  const long = `then pgdba maintenance reindex ${"a ".repeat(80)}--yes`;
+  expect(withCalls(long, open)).toBe(long);
+});
