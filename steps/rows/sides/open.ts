@@ -1,6 +1,7 @@
 import { PgdbaError } from "../../../engine/errors.ts";
 import { parseDuration } from "../../../engine/shared/units.ts";
 import type { StepContext } from "../../../engine/types.ts";
+import { quoteName } from "../../../providers/planner/twin/names.ts";
 import { readReading } from "../../../providers/postgres/guard/reading.ts";
 import { marked } from "../../../providers/postgres/own.ts";
 import type { PgSession, Run } from "../../../providers/postgres/session.ts";
@@ -121,10 +122,10 @@ export async function onBoth<T>(
               replayed,
               restore,
               async pair(table) {
-                const pair = pairOf(
-                  await tableOn(here, table, "on the target"),
-                  await tableOn(there, table, `in ${against}`),
-                );
+                const mine = await tableOn(here, table, "on the target");
+                // By its schema: "$user" of a search_path is another one there.
+                const name = quoteName(mine.schema, mine.name);
+                const pair = pairOf(mine, await tableOn(there, name, `in ${against}`));
                 refuseSecrets((await readReading(`SELECT FROM ${fromClause(pair.here)}`)).names);
                 await guard(here, pair.here, where);
                 await guard(there, pair.there, where);

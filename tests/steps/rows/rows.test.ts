@@ -207,6 +207,18 @@ describe.each([
     expect(tables[0].only_there).toBe(1);
   });
 
+  test("a table is the same one on both sides, whatever the search_path leads to there", async () => {
+    const table = "CREATE TABLE mine (id int PRIMARY KEY); INSERT INTO mine VALUES (1)";
+    await ask(table);
+    // "$user" of the search_path.
+    await there(
+      `${table}; CREATE SCHEMA postgres; CREATE TABLE postgres.mine (id int PRIMARY KEY)`,
+    );
+    const { tables } = await compare("mine");
+    await there("DROP SCHEMA postgres CASCADE");
+    expect(tables[0]).toMatchObject({ table: "public.mine", equal: true, same: 1 });
+  });
+
   test("columns that only one side has: compared without, and not copied", async () => {
     await ask("CREATE TABLE odd (id int PRIMARY KEY, mine int)");
     await there("CREATE TABLE odd (yours int, id int PRIMARY KEY); INSERT INTO odd VALUES (1, 1)");
