@@ -11,6 +11,9 @@ const ALIKE: readonly [name: string, value: string][] = [
   ["row_security", "off"],
   // The whole is read.
   ["cursor_tuple_fraction", "1"],
+  // While one side sorts the other waits, for an hour perhaps.
+  ["idle_in_transaction_session_timeout", "0"],
+  ["transaction_timeout", "0"],
 ];
 
 /** Sets them for the transaction; gives what takes them back. */
@@ -22,11 +25,17 @@ export async function readAlike(
   if (path !== undefined) wanted.push(["search_path", path]);
   const names = [...wanted.map(([name]) => name), "search_path"];
   const { rows } = await run(
-    marked("SELECT n AS name, current_setting(n) AS value FROM unnest($1::text[]) n"),
+    // transaction_timeout is there from 17 on.
+    marked(
+      "SELECT n AS name, current_setting(n, true) AS value FROM unnest($1::text[]) n WHERE current_setting(n, true) IS NOT NULL",
+    ),
     [names],
   );
   const before = rows as { name: string; value: string }[];
-  await set(run, wanted);
+  await set(
+    run,
+    wanted.filter(([name]) => before.some((one) => one.name === name)),
+  );
   return {
     path: before.at(-1)!.value,
     restore: () =>

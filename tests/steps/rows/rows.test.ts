@@ -219,6 +219,22 @@ describe.each([
     expect(tables[0]).toMatchObject({ table: "public.mine", equal: true, same: 1 });
   });
 
+  test("the side that waits for the other is not ended for it", async () => {
+    const limit = (value: string) =>
+      ask(`ALTER DATABASE postgres SET idle_in_transaction_session_timeout = '${value}'`);
+    await limit("300ms");
+    const holder = await clientOf(other);
+    await holder.query("BEGIN; LOCK TABLE customers");
+    const compared = compare("customers");
+    const waits = "SELECT FROM pg_locks WHERE NOT granted";
+    while ((await holder.query(waits)).rowCount === 0) await Bun.sleep(50);
+    await Bun.sleep(1_500);
+    await holder.query("COMMIT");
+    await holder.end();
+    const { tables } = await compared.finally(() => limit("0"));
+    expect(tables[0].table).toBe("public.customers");
+  });
+
   test("columns that only one side has: compared without, and not copied", async () => {
     await ask("CREATE TABLE odd (id int PRIMARY KEY, mine int)");
     await there("CREATE TABLE odd (yours int, id int PRIMARY KEY); INSERT INTO odd VALUES (1, 1)");
