@@ -51,6 +51,8 @@ test("of csvlog and jsonlog what is cut at its beginning or its end is passed ov
     },
     { message: "four", backend: "client backend" },
   ]);
+  const long = "a, b\n".repeat(500_000);
+  expect(csvEntries(row(`"${long}"`)).map(({ message }) => message)).toEqual([long]);
   const line = JSON.stringify({
     timestamp: "t",
     pid: 7,
