@@ -15,6 +15,13 @@ risk: disruptive
 params: {limit: {type: integer, description: As --size}, size: {type: integer}, text: {type: string}}
 steps: [{id: n, ${NOTE}}]
 `,
+    "t/sure": `summary: Drops
+risk: disruptive
+params: {confirmed: {type: string, confirms: true}}
+steps:
+  - {when: params.confirmed == null, confirm: {question: "Sure?", expect: old}}
+  - {id: n, ${NOTE}}
+`,
     "t/approved": `summary: Waits for a word
 risk: change
 steps: [{id: n, ${NOTE}}]
@@ -76,6 +83,10 @@ test("a plan tells what stands before the run, by each door", async () => {
     for (const text of [own.said, at(own.envelope.data, "run", "gate", "hint")])
       expect(text).toContain("which you may give when this is wanted: yes: true");
   }
+  for (const brief of [true, false])
+    expect((await call(trusted, "plan", { runbook: "t/sure", brief })).said).toContain(
+      'yes: true, params.confirmed: "old"',
+    );
   const persons = await call(client, "plan", { runbook: "t/harsh" });
   expect(persons.said).toMatch(/^Done\. The tool run will ask for a confirmation\. .*person/);
   const approved = await call(trusted, "plan", { runbook: "t/approved" });

@@ -44,7 +44,9 @@ export function wordOf(asked: Json | undefined): string | null {
 /** The words of the questions that a plan has come to; the envelope is that of the plan. */
 export function wordsOfPlan({ envelope: { data } }: Outcome): string[] {
   const run = isMapping(data) ? data["run"] : null;
-  const steps = isMapping(run) && Array.isArray(run["steps"]) ? run["steps"] : [];
+  // A brief answer has what the steps would do.
+  const told = isMapping(run) ? (run["steps"] ?? run["would"]) : null;
+  const steps = Array.isArray(told) ? told : [];
   return steps.flatMap((step) => (isMapping(step) ? (wordOf(step["preview"]) ?? []) : []));
 }
 
