@@ -3,7 +3,7 @@ import { commandLine, wordsOf } from "../command-line.ts";
 import { defineStep } from "../define.ts";
 import { FOUND, Found } from "./sides/found.ts";
 import { onBoth, type Sides, SIDES, type SidesInput } from "./sides/open.ts";
-import { fromClause } from "./sides/table.ts";
+import { nameOf } from "./sides/table.ts";
 
 /** Rows between two tellings of how far it is. */
 const STEP = 20_000;
@@ -130,7 +130,7 @@ async function compared(
     where: where ?? null,
   } as Record<string, Json>);
   return {
-    table: fromClause({ ...pair.here, kind: "p" }).replaceAll(/"([a-z_][a-z0-9_]*)"/g, "$1"),
+    table: nameOf(pair.here).replaceAll(/"([a-z_][a-z0-9_]*)"/g, "$1"),
     key: pair.key,
     equal: found.equal,
     ...found.told(),

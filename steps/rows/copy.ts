@@ -1,17 +1,17 @@
 import { PgdbaError } from "../../engine/errors.ts";
 import { parseDuration } from "../../engine/shared/units.ts";
-import type { Json, JsonObject, ProbeResult, StepContext } from "../../engine/types.ts";
+import type { Json, ProbeResult, StepContext } from "../../engine/types.ts";
 import type { PgSession } from "../../providers/postgres/session.ts";
 import { defineStep } from "../define.ts";
-import { maskedRows } from "../query/secret.ts";
 import { lockTimeoutInput } from "../sql/lock-timeout.ts";
 import { serverOf, session } from "../sql/session.ts";
+import { changed } from "./copy/changed.ts";
+import { assertAll, assertSome, assertUnique, otherRows } from "./copy/refusals.ts";
 import { Stage } from "./copy/stage.ts";
 import { writable } from "./copy/writable.ts";
 import { Found } from "./sides/found.ts";
 import { onBoth, type Sides, SIDES, type SidesInput } from "./sides/open.ts";
 import { batchOf } from "./sides/select.ts";
-import type { Pair } from "./sides/table.ts";
 
 const LOCK_TIMEOUT = "2s";
 const LIMIT = 10;
@@ -66,7 +66,7 @@ no way back but a statement of one's own. After a crash the server is asked whet
       rows: {
         type: ["integer", "null"],
         minimum: 0,
-        description: "Just as many rows, or none; any number without it.",
+        description: "Change exactly this many rows, or nothing; without it any number.",
       },
       limit: {
         type: "integer",
@@ -140,7 +140,7 @@ no way back but a statement of one's own. After a crash the server is asked whet
       await sides.restore();
       const [xid] = (await sides.here("SELECT pg_catalog.pg_current_xact_id()::text AS id")).rows;
       ctx.note({ xid: String(xid!["id"]), started, ...wanted } satisfies Noted);
-      // Rows that are overwritten may free what is inserted, or the other way round: a unique value that moved is left to the server to refuse.
+      // Overwriting may free a unique value that an inserted row needs, or need one that is inserted: where the order is wrong, the server refuses.
       const overwritten = wanted.overwritten === 0 ? 0 : await stage.update();
       assertAll(overwritten, wanted.overwritten, "overwritten");
       assertAll(wanted.inserted === 0 ? 0 : await stage.insert(), wanted.inserted, "inserted");
@@ -251,75 +251,3 @@ const counts = (
   inserted: missing ? found.only_there : 0,
   overwritten: different ? found.different : 0,
 });
-
-/** The columns that differ, before and after. */
-function changed(
-  pair: Pair,
-  columns: string[],
-  { before, after }: { before: (string | null)[]; after: (string | null)[] },
-): Json {
-  const of = (
-    values: (string | null)[],
-    takes: (name: string, at: number) => boolean,
-  ): JsonObject =>
-    maskedRows([
-      Object.fromEntries(
-        columns.flatMap((name, at) => (takes(name, at) ? [[name, values[at] ?? null]] : [])),
-      ),
-    ])[0]!;
-  const differs = (_: string, at: number): boolean => before[at] !== after[at];
-  return {
-    key: of(before, (name) => pair.key.includes(name)),
-    was: of(before, differs),
-    is: of(after, differs),
-  };
-}
-
-function assertSome({ missing = true, different = false }: Input): void {
-  if (missing || different) return;
-  throw new PgdbaError(
-    "invalid_param",
-    "Neither missing rows nor different ones are to be copied",
-    {
-      hint: "Leave --no-missing out, or add --different.",
-    },
-  );
-}
-
-function assertUnique(found: Found): void {
-  if (found.twice === 0) return;
-  throw new PgdbaError(
-    "step_refused",
-    `${found.twice} rows have the key of another row on the same side`,
-    {
-      hint: "Nothing was changed: an index is damaged there. constraint duplicates shows the rows, index verify the index.",
-      data: found.told().twice_keys,
-      nothingDone: true,
-    },
-  );
-}
-
-function assertAll(found: number, wanted: number, what: string): void {
-  if (found === wanted) return;
-  throw new PgdbaError(
-    "step_failed",
-    `${found} of ${wanted} rows were ${what}: nothing was changed`,
-    {
-      hint: "A trigger or a rule of the table kept the others out, or a row was changed meanwhile. `--plan` names the triggers.",
-      nothingDone: true,
-    },
-  );
-}
-
-function otherRows(said: number, found: { inserted: number; overwritten: number }): PgdbaError {
-  const total = found.inserted + found.overwritten;
-  return new PgdbaError(
-    "step_failed",
-    `It would change ${total} rows, and not ${said}: nothing was changed`,
-    {
-      hint: `${found.inserted} would be inserted and ${found.overwritten} overwritten. Look at them with rows/compare first; where they are the right ones, say ${total}.`,
-      data: { said, ...found },
-      nothingDone: true,
-    },
-  );
-}

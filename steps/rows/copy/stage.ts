@@ -4,7 +4,7 @@ import { quoteIdent } from "../../../providers/planner/twin/names.ts";
 import type { Run } from "../../../providers/postgres/session.ts";
 import { columnOf, textOf } from "../sides/select.ts";
 import type { Row } from "../sides/side.ts";
-import { fromClause, type Pair } from "../sides/table.ts";
+import { fromClause, nameOf, type Pair } from "../sides/table.ts";
 
 const STAGE = "pg_temp.pgdba_copied";
 /** Rows that are brought over at once, where they are not too large for that. */
@@ -62,7 +62,7 @@ export class Stage {
   async insert(): Promise<number> {
     const values = this.#columns.map((_, at) => `c${at}`).join(", ");
     const { row_count } = await this.#here(
-      `INSERT INTO ${this.#target()} (${this.#columns.map(quoteIdent).join(", ")}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${STAGE} WHERE at IS NULL ORDER BY n`,
+      `INSERT INTO ${nameOf(this.#pair.here)} (${this.#columns.map(quoteIdent).join(", ")}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM ${STAGE} WHERE at IS NULL ORDER BY n`,
       [],
       { drain: true },
     );
@@ -133,11 +133,6 @@ export class Stage {
 
   #type(name: string): string {
     return columnOf(this.#pair.here, name).type;
-  }
-
-  /** Rows are inserted into the table itself, whose partitions take them. */
-  #target(): string {
-    return fromClause({ ...this.#pair.here, kind: "p" });
   }
 }
 

@@ -50,15 +50,13 @@ export class Side {
     return row;
   }
 
-  /** False when there are no more rows. */
-  async more(): Promise<boolean> {
-    if (this.#at < this.#rows.length) return true;
-    if (this.#next === undefined) return false;
+  /** Waits for the next batch, where there is one; without it `head` stays undefined. */
+  async more(): Promise<void> {
+    if (this.#at < this.#rows.length || this.#next === undefined) return;
     this.#rows = await this.#next;
     this.#at = 0;
     this.#next = undefined;
     if (this.#rows.length === this.#batch) this.#ask();
-    return this.#rows.length > 0;
   }
 
   /** Nothing may be under way when the transaction ends. */

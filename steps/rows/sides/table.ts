@@ -64,9 +64,11 @@ export async function tableOn(run: Run, text: string, side: string): Promise<Tab
   };
 }
 
+export const nameOf = ({ schema, name }: Table): string => quoteName(schema, name);
+
 /** Children of a table that is not partitioned are tables of their own. */
-export const fromClause = ({ schema, name, kind }: Table): string =>
-  `${kind === "r" ? "ONLY " : ""}${quoteName(schema, name)}`;
+export const fromClause = (table: Table): string =>
+  `${table.kind === "r" ? "ONLY " : ""}${nameOf(table)}`;
 
 export interface Pair {
   here: Table;
