@@ -6,6 +6,7 @@ import { libraryOf } from "../library.ts";
 import type { Door } from "./call.ts";
 import { callOfCommand, withCalls } from "./calls.ts";
 import { withoutTwins } from "./select.ts";
+import { speakerOf, type Spoken } from "./spoken.ts";
 import type { Args, ToolName } from "./tools.ts";
 import type { Serving } from "./unconfirmed.ts";
 
@@ -85,8 +86,6 @@ function callsIn(value: Json, door: Door): Json {
 
 const SAID = ["runbook", "params"];
 
-type Spoken = (text: string) => string;
-
 function errorIn(error: Envelope["error"], door: Door, spoken: Spoken): Envelope["error"] {
   if (error === null) return null;
   const told = callsIn(error as unknown as JsonObject, door) as unknown as typeof error;
@@ -137,48 +136,6 @@ function described(value: Json, speaker: (runbook?: string) => Spoken, of?: stri
 }
 
 const OF_WORDS = ["summary", "description", "hint", "message", "next"];
-
-/** A text that names flags of the runbook, of the target, or of pgdba, as the arguments that stand for them. */
-function speakerOf(
-  { runbooks, fixed, confirms }: Door,
-  { runbook = "", params = {} }: Args,
-): Spoken {
-  const specs = runbooks.get(runbook)?.specs ?? {};
-  const argumentOf = (name: string): string | undefined => {
-    const param = name.replaceAll("-", "_");
-    if (param in specs || name in params || param in params) return `params.${param}`;
-    if (isOpen(name, fixed)) return `target.${name}`;
-    if (name === "yes" || name === "confirm")
-      return confirms ? `run's argument ${name}` : "a person's confirmation";
-    return OF_PGDBA[name];
-  };
-  return (text) => {
-    // A command that is left is a person's, who types flags.
-    if (/pgdba [a-z]+ .*--/.test(text)) return text;
-    return text.replaceAll(
-      /(?<![\w-])(`?)--([a-z][a-z0-9-]*)(`?)/g,
-      (flag, before: string, name: string, after: string) => {
-        const said = argumentOf(name);
-        if (said === undefined) return flag;
-        return before === after ? said : `${before}${said}${after}`;
-      },
-    );
-  };
-}
-
-const OF_PGDBA: Readonly<Record<string, string>> = {
-  help: "The tool show",
-  plan: "the tool plan",
-  brief: "brief",
-  select: "select",
-  full: "select",
-};
-
-/** True for a part of the target that calls may name. */
-function isOpen(name: string, fixed: readonly string[]): boolean {
-  if (name === "database") return !fixed.some((flag) => flag.startsWith("--database="));
-  return fixed.length === 0 && ["cluster", "host", "port", "user"].includes(name);
-}
 
 /** What commands in this answer come to: it takes the outlines of the runbooks that it names, and of that which was called. */
 async function doorOf(
