@@ -65,7 +65,9 @@ test("step types are listed by group within 8 kB, a line each of a group, and fo
   expect(steps.map(({ type }: { type: string }) => type)).toEqual(all.groups.sql);
   expect(steps[0].summary).toBeString();
   const found = await data("help", "step", "types", "wait", "condition");
-  expect(found.steps.length).toBeLessThanOrEqual(12);
+  const types = found.steps.map(({ type }: { type: string }) => type);
+  expect(types.slice(0, 3)).toContain("wait");
+  expect(types.length).toBeLessThan(all.count);
   const queries = (await data("help", "steps", "read-only", "query")).steps.slice(0, 3);
   expect(queries.map(({ type }: { type: string }) => type)).toContain("sql.query");
   expect(await data("help", "steps", "zebra")).toMatchObject({ steps: [] });

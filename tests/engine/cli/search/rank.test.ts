@@ -94,11 +94,6 @@ test("what has stopped is looked at before it is stopped", () =>
 // As somebody asks who has the trouble and does not know how the runbooks are called; any of those named begins to help.
 test.each<[string, string[]]>([
   ["audit", ["role/rights", "health/check"]],
-  ["standby old data", ["replica/list", "health/check"]],
-  ["disk full WAL", ["disk/usage", "health/check"]],
-  ["slow query role", ["role/set", "health/check", "query/slow-log"]],
-  ["bring rows back", ["backup/restore"]],
-  ["vanished rows", ["backup/restore", "index/verify"]],
   ["replication lag", ["replica/list"]],
   ["who is blocking", ["locks/tree"]],
   ["kill a query", ["session/cancel", "session/terminate"]],
