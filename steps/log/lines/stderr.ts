@@ -18,6 +18,7 @@ const SECTIONS: Readonly<Record<string, "detail" | "hint" | "context" | "stateme
   CONTEXT: "context",
   STATEMENT: "statement",
 };
+/** Characters in which a line has its prefix and its severity: a longer text is not searched for them. */
 const HEAD = 1000;
 /** They belong to an entry, and are no part that is shown. */
 const BESIDE = new Set(["QUERY", "LOCATION", "BACKTRACE"]);

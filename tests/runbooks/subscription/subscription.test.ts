@@ -216,7 +216,7 @@ describe.each(VERSIONS_HERE)("subscriptions of PostgreSQL %d", (version) => {
       /is disabled; it has met \d+ errors?, and one is enough to disable it \(disable_on_error\)$/,
     );
     expect(off.remedy).toMatchObject({
-      text: expect.stringMatching(/^First the error: .* Only then enable it/),
+      text: expect.stringMatching(/^First mend the error: .* Only then enable it/),
       sql: null,
       runbook: "log/show",
     });
