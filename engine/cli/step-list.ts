@@ -105,7 +105,7 @@ function searched(one: StepType): Searched & { one: StepType } {
     ...(one.docs === undefined ? {} : { description: one.docs }),
     specs: {},
     hazards: Array.isArray(hazards) ? (hazards as Hazard[]) : [],
-    // One that goes by its input is as likely to be a look.
+    // One whose risk depends on its input may only look.
     risk: ["change", "disruptive", "destructive"].includes(risk as Risk) ? (risk as Risk) : "read",
   };
 }

@@ -84,7 +84,7 @@ export async function parseCluster(
   return entryOf(name, file, data, bad);
 }
 
-/** What nobody has mistyped a newer pgdba may have written: it is not read as if it did not count, for it may be what keeps a cluster from harm. */
+/** A key that is no typing error may come from a newer pgdba. It is not ignored: it may be what protects the cluster. */
 function hintFor(problems: readonly { rule: string; hint?: string }[]): string {
   const hint = problems.find((one) => one.hint)?.hint ?? HINT;
   const isUnknown = problems.some(({ rule }) => rule === "unknown-key");

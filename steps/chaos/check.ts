@@ -185,8 +185,8 @@ async function checked(
 }
 
 /**
- * The fault is over: the clients are given time to write again, by each way, and as much as tells anything: a fault may have kept them from it almost from its first
- * moment to its last. A drill that was given up waits for the first alone, and not as long.
+ * The fault is over. The clients are given time to write again, by each way, and until as many writes are acknowledged as a judgement needs: the fault may have kept
+ * them from writing nearly all of its time. A drill that was given up only waits until they write again, and not as long.
  */
 async function goneOn(ctx: StepContext, load: Load, { settle = "60s", healed, least }: Asked) {
   const since = load.begun("healed", "inject");

@@ -242,8 +242,8 @@ class Pinger {
   }
 
   /**
-   * Further connections go where the session of the run is, which moves to another leader only when somebody asks for it, and no health check does while there is no
-   * sign of life. Beside the probes, which don't wait for an election.
+   * Probes connect to where the session of the run is. That moves to a new leader only when somebody asks for it, and while there is no sign of life no health check
+   * does. So it is asked for here, beside the probes, which don't wait for an election.
    */
   #follow(): void {
     if (this.#ctx.target.cluster === null || this.#following !== undefined) return;

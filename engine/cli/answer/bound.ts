@@ -17,7 +17,7 @@ const WORTH_READING = 250;
 const DEPTHS = [7, 6, 5, 4, 3];
 /** No text is cut shorter, in characters. */
 const SHORTEST_TEXT = 64;
-/** No text is cut shorter so that an entry of a list stays: a command of usual length stays whole. */
+/** Texts are not cut shorter than this to keep more entries of a list: a command of usual length stays whole. */
 const WHOLE_TEXT = 500;
 /** Places that are told by name; what was left out at others is added up. */
 const MOST_PLACES = 15;
@@ -28,7 +28,7 @@ export type LeftOut = Record<string, number>;
 /**
  * The envelope within `max` bytes of JSON. First go the steps of the run that went well; then lists, texts and large maps are cut to a common
  * length in bytes, the longest that fits, so that the longest are cut and the short ones stay whole. An entry counts without the lists in it. Where that leaves
- * too little of each, the deepest levels go. A long text is cut shorter before an entry goes: it holds the figures that they stand beside.
+ * too little of each, the deepest levels go. A long text is cut shorter before a whole entry goes: the figures beside the text are in that entry.
  * Lists keep their beginning: what is worst, newest or largest stands first in answers of ours.
  */
 export function bound(envelope: Envelope, max: number): { envelope: Envelope; left: LeftOut } {
@@ -147,12 +147,12 @@ function cutText(text: string, length: number, place: string): Cut {
   return { value, size: now, own: now, left: { [`${place} (characters)`]: rest } };
 }
 
-/** How long texts in the entries of a list may be, so that all entries fit; else so that one takes no room of many. */
+/** How long the texts in the entries of a list may be so that all entries fit; where they can't, so that one entry does not take the room of many. */
 function textsWithin(entries: readonly Json[], length: number): number {
   const shortest = Math.max(SHORTEST_TEXT, Math.min(WHOLE_TEXT, length >> 1));
   for (let text = length; text > shortest; text >>= 1) if (fit(entries, length, text)) return text;
   const text = fit(entries, length, shortest) ? shortest : Math.max(shortest, length >> 3);
-  // A list without any entry tells nothing: of one with very many texts, each is short.
+  // A list shows one entry at least: where that has very many texts, each of them is short.
   const isTooLarge = length >= 2 * WHOLE_TEXT && !fit(entries.slice(0, 1), length, text);
   return isTooLarge ? SHORTEST_TEXT : text;
 }

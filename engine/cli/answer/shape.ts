@@ -139,7 +139,7 @@ function reportOf(data: JsonObject): JsonObject {
       ? also.flatMap((more) => (isMapping(more) && more["command"] ? [more["command"]] : []))
       : [];
     const leads = Array.isArray(consequences) ? consequences.length : 0;
-    // The runbook of a finding has a command, but where the primary has to be named and nobody knows it.
+    // There is a runbook and no command where it must run on the primary, and nobody knows which server that is.
     const on = runbook !== null && command === null ? "the primary" : null;
     const parts = { severity, check, object, message, command, runbook, params, on, by_hand };
     return Object.fromEntries(
@@ -171,7 +171,7 @@ function partsOf(data: JsonObject, shown: readonly Shown[]): JsonObject {
   return { ...Object.fromEntries(parts), ...(run === undefined ? {} : { run }) };
 }
 
-/** What a brief answer has not: entries of parts and of columns that no table shows, where there is something in them. */
+/** What a brief answer leaves out: how many entries there are in parts and columns that no table shows. */
 function unshownOf(data: JsonObject, shown: readonly Shown[]): LeftOut {
   const left: LeftOut = {};
   for (const [name, value] of Object.entries(data)) {

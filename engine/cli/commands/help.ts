@@ -130,7 +130,7 @@ function stepHelp(front: Front, type: StepType): Result {
 function unknown(words: readonly string[], candidates: string[]): PgdbaError {
   const word = words.join(" ");
   const close = suggest(word, candidates);
-  // Who asks about a thing, and not by a name, is helped by what speaks of it.
+  // Whoever asks about a subject, and not by a name, finds by a search what speaks of it.
   const said = words.filter((one) => /^[\w./-]{1,50}$/.test(one)).join(" ");
   const elsewhere =
     said === ""

@@ -111,7 +111,7 @@ async function toldAt(front: Front, at: At, text: string): Promise<Told | null> 
   return (hint) => replaceCommands(hint, instead);
 }
 
-/** The words behind the name as the runbook takes them; null where they are none of its command, or may be prose. */
+/** The words behind the name as the runbook takes them; null where it does not take them, or where they may be prose. */
 function readAs(
   { specs }: IndexedRunbook,
   behind: readonly string[],
@@ -127,7 +127,7 @@ function readAs(
   }
 }
 
-/** True for one that works on a target that is there. Most need something of it; some take what there is. */
+/** True for a runbook that works on an existing target. Most say what they need of it; some take whatever there is. */
 async function takesTarget(
   name: string,
   { needs, specs }: IndexedRunbook,

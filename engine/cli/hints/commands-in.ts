@@ -53,7 +53,7 @@ function insteadAt(
   return null;
 }
 
-/** Ends at what ends a part of a sentence, and where another command begins. */
+/** The words up to the first punctuation mark that ends a part of a sentence, and to where another command begins. */
 function sentence(all: readonly ShellWord[]): ShellWord[] {
   const next = all.findIndex(({ word, quoted }) => !quoted && word === "pgdba");
   const words = next === -1 ? all : all.slice(0, next);

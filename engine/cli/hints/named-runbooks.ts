@@ -22,7 +22,7 @@ export async function runbooksNamedIn(
   const library = libraryOf();
   for (const entry of library.entries("runbook")) {
     if (!named.has(entry.name)) continue;
-    // One that does not compile is nobody's to call.
+    // Nobody can call one that does not compile.
     const outline = await outlineOf(front, library, entry).catch(() => undefined);
     if (outline !== undefined) runbooks.set(entry.name, outline);
   }
@@ -43,7 +43,7 @@ export function runbookOf(
   return { name, outline: runbooks.get(name)!, behind: words.slice(skip + count) };
 }
 
-/** True where the last of the words is no flag and no value of one; `bare` of them are neither. */
+/** True where the last of the words is no flag and no value of one; `bare` says how many of them are neither. */
 export function endsBare(
   words: readonly string[],
   bare: number,

@@ -107,7 +107,7 @@ function callOfRunbook(
       )
       .map(([name]) => `target.${name}`),
   ];
-  // As a whole it is only what can be called as it stands.
+  // A text that is nothing but a command becomes a call only where that can be made as it stands.
   if (exact && !isProse && gaps.length > 0) return null;
   return {
     tool,

@@ -122,7 +122,7 @@ function commandFor({ args, argv, word }: Unconfirmed, opens: readonly string[])
   return shortened(["pgdba", ...argv], [...flags]);
 }
 
-/** Characters of a command, and of a word in one that is longer: nobody types more anew, and an answer has its bounds. */
+/** The most characters of a command that a person is to type, and of a word in a longer one: an answer has its bounds. */
 const MAX_COMMAND = 1_500;
 const MAX_WORD = 160;
 

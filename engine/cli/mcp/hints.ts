@@ -118,7 +118,7 @@ function runIn(run: JsonObject, spoken: Spoken, ahead?: string): JsonObject {
   };
 }
 
-/** What a runbook says of itself, its words alone: the values that it takes stay as they are. */
+/** The words in which a runbook describes itself; the values that it takes stay as they are. */
 function described(value: Json, speaker: (runbook?: string) => Spoken, of?: string): Json {
   if (Array.isArray(value)) return value.map((item) => described(item, speaker, of));
   if (!isMapping(value)) return value;

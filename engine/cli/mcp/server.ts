@@ -133,7 +133,7 @@ function sayingOf({ fixed }: Serving, args: Args, outcome: Outcome): string | un
 
 const GATE = EXIT_BY_CODE.gate_refused;
 
-/** What refuses and is no gate that somebody holds shut. */
+/** What to say of errors that have the exit code of a gate, and that no person's word would change. */
 const REFUSED: Partial<Record<ErrorCode, string>> = {
   capability_missing:
     "It can't run there as things are: error.message says what is missing, error.hint what to do about it.",

@@ -41,8 +41,8 @@ const NOT_NEEDED: Hold = {
 };
 
 /**
- * @param enter makes the session what it is for the statement, such as another role; whom others could make run their code is asked before, of the user that has connected,
- * for whatever they have run can go back to being that
+ * @param enter prepares the session for the statement, as by SET ROLE. Before it, it is asked whether others could make the connected user run their code: SET ROLE keeps
+ * nothing from such code, which can go back to that user
  * @param run in the transaction in which the statement will be judged and run
  * @param another opens a session that holds the locks: that transaction is READ ONLY and can't
  * @throws PgdbaError step_refused where nothing can be held and a body that is swapped would run as a mighty role

@@ -25,7 +25,7 @@ type Whole = Record<string, Record<string, Kept>>;
 
 const MAX_BYTES = 1024 * 1024;
 
-/** Keeps what a member has now, before it is changed. What this step, or a dead run before it, has set itself was not there before. */
+/** Keeps what a member has now, before it is changed. A value that this step, or a dead run before it, has set itself is not what was there before. */
 export async function keepBefore(
   ctx: StepContext,
   member: string,

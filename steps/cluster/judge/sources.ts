@@ -15,7 +15,7 @@ interface Source {
   why: string | null;
 }
 
-/** Who was asked, and who answered: what is not shown because nobody told it can be told from what is not there. */
+/** Who was asked, and who answered: so that nobody takes what could not be asked for what is not there. */
 export function sourcesOf(g: Gathered, certificates: readonly CertificateAsked[]): Source[] {
   const { members, patroni, dcs, nodes } = g;
   const asked: [string, Asked[]][] = [

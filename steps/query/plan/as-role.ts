@@ -8,7 +8,10 @@ import { IS_PLANNER, MORE } from "./planner-settings.ts";
 const ROLE = `SELECT pg_catalog.pg_has_role(r.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS may
   FROM pg_catalog.pg_roles r WHERE r.rolname = $1`;
 
-/** Of each setting that shapes a plan, or what is seen of a table, as custom ones do that policies read, the one that a session of the role would begin with: of the role in this database, of the role, of the database, of all. */
+/**
+ * The values with which a session of the role would begin: of settings that shape a plan, of row_security, and of custom ones, which policies read. The
+ * narrowest wins: that of the role in this database, of the role, of the database, of all.
+ */
 const SETTINGS = `SELECT DISTINCT ON (s.name) s.name, s.value, s.own
   FROM (SELECT lower(split_part(c, '=', 1)) AS name, substr(c, strpos(c, '=') + 1) AS value, d.setrole <> 0 AS own,
       d.setrole <> 0 AS narrow, d.setdatabase <> 0 AS here
@@ -50,5 +53,5 @@ export async function becomeRole(run: Run, role: string): Promise<string[]> {
 /** What to say of settings that are not the role's. */
 export function keptWords(kept: readonly string[], role: string): string {
   const example = shellQuoted(JSON.stringify({ [kept[0] ?? ""]: "…" }));
-  return `${kept.join(", ")}: set for the role that is connected, and ${role} has none of its own, so that it may have another value. Say it with --settings ${example}.`;
+  return `${kept.join(", ")}: set for the role that is connected, and not for ${role}, whose sessions may have another value. Give that with --settings ${example}.`;
 }
