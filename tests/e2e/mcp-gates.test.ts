@@ -110,7 +110,7 @@ test("who may confirm is told at the beginning and at the gate", async () => {
   expect(trusted.getInstructions()).not.toContain("--agent-confirms");
   const asked = await call(client, "run", { runbook: "t/harsh" });
   expect(asked.said).toContain(why);
-  expect(asked.said).toContain("What does less and asks for no confirmation you may run");
+  expect(asked.said).toContain("You may run what does less and asks for no confirmation");
 });
 
 test("texts name arguments of the tools, not flags", async () => {

@@ -225,7 +225,7 @@ test("what asks for a name once more tells the person the whole command, and an 
   const asked = await call(client, "run", { ...call1, brief: true });
   for (const text of [asked.said, asked.envelope.error?.hint])
     expect(text).toContain(
-      `they run: ${whole} — do not get round this with another tool or client`,
+      `they run: ${whole} — do not try it with another tool or client instead`,
     );
   const trusted = await connect("--agent-confirms");
   const gate = await call(trusted, "run", call1);

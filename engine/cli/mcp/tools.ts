@@ -16,7 +16,7 @@ export interface Args {
 
 /** What an agent whose call needs a person's word may do meanwhile, and what not. */
 export const ALLOWED =
-  "do not get round this with another tool or client. What does less and asks for no confirmation you may run.";
+  "do not try it with another tool or client instead. You may run what does less and asks for no confirmation.";
 
 /** Why what needs a confirmation is a person's, where the agent may not confirm. */
 export const A_PERSONS =
