@@ -91,8 +91,9 @@ those that need a restart wait for it. Undo puts back what stood in postgresql.a
         ctx.warn(
           `${name} does not answer, and keeps the settings for archiving in its postgresql.auto.conf`,
         );
+    await forgetBefore(ctx, new Set(silent));
   },
-  forget: forgetBefore,
+  forget: (ctx) => forgetBefore(ctx),
 });
 
 /** What stands in postgresql.auto.conf; null for nothing. */

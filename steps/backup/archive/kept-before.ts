@@ -60,11 +60,15 @@ export async function ownBefore(ctx: StepContext): Promise<Record<string, Record
 export const isOfRun = ({ before, after }: Kept, value: string | null): boolean =>
   value === before || value === after;
 
-/** The step has put it back, or will not be taken back any more. */
-export async function forgetBefore(ctx: StepContext): Promise<void> {
+/** The step has put it back, or will not be taken back any more. What `silent` members have was not put back: a later run takes it over. */
+export async function forgetBefore(
+  ctx: StepContext,
+  silent: ReadonlySet<string> = new Set(),
+): Promise<void> {
   const by = ownerOf(ctx);
   await change(ctx, (whole) => {
     for (const [member, all] of Object.entries(whole)) {
+      if (silent.has(member)) continue;
       for (const [name, kept] of Object.entries(all)) if (kept.by === by) delete all[name];
       if (Object.keys(all).length === 0) delete whole[member];
     }
