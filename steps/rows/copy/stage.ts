@@ -74,6 +74,8 @@ export class Stage {
     const set = this.#columns.flatMap((name, at) =>
       this.#pair.key.includes(name) ? [] : [`${quoteIdent(name)} = s.c${at}`],
     );
+    // A generated column is computed anew from the others, which are equal.
+    if (set.length === 0) throw onlyGenerated();
     const { row_count } = await this.#here(
       `UPDATE ${fromClause(this.#pair.here)} AS t SET ${set.join(", ")} FROM ${STAGE} s WHERE s.at IS NOT NULL AND t.ctid = s.at AND t.tableoid = s.part`,
       [],
@@ -134,6 +136,17 @@ export class Stage {
   #type(name: string): string {
     return columnOf(this.#pair.here, name).type;
   }
+}
+
+function onlyGenerated(): PgdbaError {
+  return new PgdbaError(
+    "step_refused",
+    "The rows differ in generated columns alone, which can't be overwritten",
+    {
+      hint: "Nothing was changed. Compare how both servers generate these columns.",
+      nothingDone: true,
+    },
+  );
 }
 
 function tooLarge(): PgdbaError {

@@ -155,7 +155,8 @@ export async function onBoth<T>(
   );
 }
 
-const WHO = `SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || pg_catalog.current_database() AS id,
+/** Not as a text of the time, which the time zone of the role shapes. */
+const WHO = `SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint::text || ' ' || pg_catalog.current_database() AS id,
   CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_xact_replay_timestamp()::text END AS replayed`;
 
 /** A server that is compared with itself is always equal. @throws PgdbaError invalid_param */
