@@ -23,7 +23,9 @@ export const NO_READ =
 
 /** For a person at the server's machine, or text of the server's: no command in it is meant for the caller. */
 const AS_IT_IS =
-  "by_hand rows evidence sql query statement definition comment comments application".split(" ");
+  "by_hand rows entries evidence sql query statement definition comment comments application".split(
+    " ",
+  );
 
 /** The answer with the commands and hints of the command line as what a caller of the tools does. */
 export async function forTools(
