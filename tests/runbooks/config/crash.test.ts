@@ -107,7 +107,7 @@ test("a run that was taken back, or whose settings others have changed, is not g
   const back = await pgdba(["config", "rollback", "--quiet", "--run", one.id], one.env);
   expect(back.exit).toBe(0);
   expect(back.envelope.data.run.warnings.join()).toContain(
-    `pgdba resume ${one.id}\`, or back with \`pgdba config rollback --run ${one.id}\``,
+    `pgdba resume ${one.id}\`, or back with \`pgdba config rollback --run ${one.id} --host 127.0.0.1`,
   );
   const refused = await pgdba(["resume", one.id, "--quiet"], one.env);
   expect([refused.exit, refused.envelope.error.code]).toEqual([1, "step_refused"]);
