@@ -2,15 +2,13 @@ import { toPgdbaError } from "../errors.ts";
 import type { Hazard, JsonObject, Risk, StepRegistry, StepType } from "../types.ts";
 import { stepFacts } from "../view/step-facts.ts";
 import type { Result } from "./command.ts";
-import { rank, type Searched } from "./search/rank.ts";
+import { MOST_FOUND, rank, type Searched } from "./search/rank.ts";
 
 /** What somebody types who looks for step types, before the words that they look for. */
 const STEPS = ["step", "steps"];
 const TYPES = ["type", "types"];
 /** The group of types whose names have no dot. */
 const CORE = "core";
-/** The most that words find: what is wanted stands among the first. */
-const MAX_FOUND = 12;
 
 type Listed = JsonObject & { type: string; summary: string };
 
@@ -74,7 +72,7 @@ export async function stepList(
 function found(types: readonly StepType[], words: readonly string[], full: boolean): Result {
   const group = types.filter((type) => words.length === 1 && groupOf(type) === words[0]);
   const all = group.length > 0 ? group : rank(types.map(searched), words).map(({ one }) => one);
-  const shown = group.length > 0 || full ? all : all.slice(0, MAX_FOUND);
+  const shown = group.length > 0 || full ? all : all.slice(0, MOST_FOUND);
   const rest = all.length - shown.length;
   return {
     exit: 0,

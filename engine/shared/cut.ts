@@ -6,12 +6,12 @@ const MAX_MESSAGE = 8 * 1024;
 const MAX_TEXT = 64 * 1024;
 const MAX_EVIDENCE = 4 * 1024 * 1024;
 
-/** A text of bounded length that says how much was cut off. */
-export function cut(text: string, limit = MAX_MESSAGE): string {
+/** A text of bounded length that says how long it was; `whole` where it has been cut before. */
+export function cut(text: string, limit = MAX_MESSAGE, whole = text.length): string {
   if (text.length <= limit) return text;
   // A character that takes two units is not cut in half.
   const end = /[\ud800-\udbff]/.test(text[limit - 1] ?? "") ? limit - 1 : limit;
-  return `${text.slice(0, end)} … (cut: ${text.length} characters)`;
+  return `${text.slice(0, end)} … (cut: ${whole} characters)`;
 }
 
 /** The evidence of an error with its texts cut; what is too large altogether is only said to be. */

@@ -8,7 +8,7 @@ import { csvEntries } from "./lines/csv.ts";
 import { type Entry, isAtLeast } from "./lines/entry.ts";
 import { jsonEntries } from "./lines/json.ts";
 import { masked } from "./lines/masked.ts";
-import { type LogText, readLog } from "./lines/pieces.ts";
+import { type LogText, readLog } from "./lines/read-log.ts";
 import { stderrEntries } from "./lines/stderr.ts";
 import { readerOf } from "./lines/when.ts";
 
@@ -203,7 +203,7 @@ function shownOf(entry: Entry, whole: Entry, time: (at: string | null) => number
   const texts = Object.entries(entry).map(([name, value]) => {
     if (typeof value !== "string" || value.length <= SHOWN) return [name, value];
     // It tells the length that the text has in the log.
-    return [name, cut(value.padEnd(String(whole[name as keyof Entry]).length), SHOWN)];
+    return [name, cut(value, SHOWN, String(whole[name as keyof Entry]).length)];
   });
   const { at, severity, message, ...rest } = Object.fromEntries(texts) as Entry;
   return { time: isoOf(time(at)) ?? at, severity, message, ...rest };

@@ -14,7 +14,6 @@ interface Input {
   table: string;
   freeze?: boolean;
   analyze?: boolean;
-  skip_indexes?: boolean;
   index_cleanup?: "auto" | "on" | "off";
 }
 
@@ -24,8 +23,8 @@ export default defineStep({
   docs: `VACUUM in a session of its own, with a lock timeout; readers and writers go on. The server's progress is told. A user who may not vacuum
 the table is refused, where the server itself would only warn. Dead rows that stay because somebody may still see them are told as a warning.
 
-\`freeze\` also marks all rows as old, so that transaction ids can be used again. \`skip_indexes\` leaves the indexes as they are: the quickest
-way when ids run out.`,
+\`freeze\` also marks all rows as old, so that transaction ids can be used again. \`index_cleanup: off\` leaves the indexes as they are: the
+quickest way when ids run out.`,
   example: `- maintenance.vacuum: {schema: public, table: orders, analyze: true}
 `,
   effect: "change",
@@ -44,11 +43,6 @@ way when ids run out.`,
       ...ON_TABLE,
       freeze: { type: "boolean", default: false, description: "Freeze all rows" },
       analyze: { type: "boolean", default: false, description: "Analyse it as well" },
-      skip_indexes: {
-        type: "boolean",
-        default: false,
-        description: "Leave the indexes as they are",
-      },
       index_cleanup: {
         enum: ["auto", "on", "off"],
         default: "auto",
@@ -106,8 +100,13 @@ way when ids run out.`,
   ...LONG,
 });
 
-function statement({ schema, table, freeze, analyze, skip_indexes, index_cleanup }: Input): string {
-  const cleanup = skip_indexes === true ? "off" : (index_cleanup ?? "auto");
+function statement({
+  schema,
+  table,
+  freeze,
+  analyze,
+  index_cleanup: cleanup = "auto",
+}: Input): string {
   const options = [
     ...(freeze === true ? ["FREEZE"] : []),
     ...(analyze === true ? ["ANALYZE"] : []),

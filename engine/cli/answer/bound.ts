@@ -150,8 +150,13 @@ function cutText(text: string, length: number, place: string): Cut {
 /** How long the texts in the entries of a list may be so that all entries fit; where they can't, so that one entry does not take the room of many. */
 function textsWithin(entries: readonly Json[], length: number): number {
   const shortest = Math.max(SHORTEST_TEXT, Math.min(WHOLE_TEXT, length >> 1));
-  for (let text = length; text > shortest; text >>= 1) if (fit(entries, length, text)) return text;
-  const text = fit(entries, length, shortest) ? shortest : Math.max(shortest, length >> 3);
+  if (length > shortest && fit(entries, length, length)) return length;
+  if (fit(entries, length, shortest)) {
+    for (let text = length >> 1; text > shortest; text >>= 1)
+      if (fit(entries, length, text)) return text;
+    return shortest;
+  }
+  const text = Math.max(shortest, length >> 3);
   // A list shows one entry at least: where that has very many texts, each of them is short.
   const isTooLarge = length >= 2 * WHOLE_TEXT && !fit(entries.slice(0, 1), length, text);
   return isTooLarge ? SHORTEST_TEXT : text;

@@ -10,8 +10,6 @@ import { outputNames } from "../output-names.ts";
 
 /** Bytes of JSON from which on the list gives names alone: whoever reads it, reads all of it, and then chooses. */
 const MAX_BYTES = 8_000;
-/** The most that a search gives without `--full`: what is wanted stands among the first, or other words are needed. */
-const MAX_FOUND = 8;
 
 /** A runbook of the library, or why it can't be used. */
 type Listed = { entry: LibraryEntry } & (
@@ -110,14 +108,14 @@ async function found(
   words: readonly string[],
   full: boolean,
 ): Promise<Result> {
-  const { rank } = await import("../search/rank.ts");
+  const { MOST_FOUND, rank } = await import("../search/rank.ts");
   const searched = listed.flatMap((one) =>
     one.outline === undefined || one.outline.part
       ? []
       : [{ ...one.outline, name: one.entry.name, one }],
   );
   const all = rank(searched, words).map(({ one }) => one);
-  const shown = full ? all : all.slice(0, MAX_FOUND);
+  const shown = full ? all : all.slice(0, MOST_FOUND);
   const rest = all.length - shown.length;
   return {
     exit: 0,

@@ -10,6 +10,8 @@ export type Searched = Pick<
   name: string;
 };
 
+/** The most that a search gives without `--full`: what is wanted stands among the first, or other words are needed. */
+export const MOST_FOUND = 8;
 /** The weight of a word by where it stands: what somebody wrote to be found by counts most, a parameter's description least. */
 const WEIGHTS = { tags: 10, name: 8, summary: 5, params: 2, description: 2, details: 1 };
 /** The part of its weight that a word has where it is only the beginning of one that stands there. */

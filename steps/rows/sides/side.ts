@@ -25,7 +25,6 @@ export class Side {
   #batches = 0;
   /** Rows that were looked at. */
   seen = 0;
-  bytes = 0;
 
   constructor(run: Run, batch: number, signal: AbortSignal) {
     this.run = run;
@@ -46,7 +45,6 @@ export class Side {
   take(): Row {
     const row = this.#rows[this.#at++]!;
     this.seen += 1;
-    this.bytes += row.row.length;
     return row;
   }
 
